@@ -1,0 +1,10 @@
+#include "weft/core/log.h"
+
+namespace weft {
+
+Log& silent_log() {
+  static Log log;
+  return log;
+}
+
+}  // namespace weft
