@@ -1,6 +1,7 @@
 #include "weft/core/fields.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace weft {
 

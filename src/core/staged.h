@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "weft/core/error.h"
 
@@ -27,7 +29,10 @@ class StagedFolder {
   void commit();
 
  private:
+  void place();
+  void discard() noexcept;
   std::filesystem::path destination_, staging_;
+  std::vector<std::filesystem::path> made_;  // parents that did not exist before, innermost first
   bool force_;
   bool committed_ = false;
 };

@@ -11,6 +11,19 @@ namespace weft {
 /// Threads to use when an option says 0: the processors this process may run on.
 WEFT_API int default_threads();
 
+/// libtorch's own loops run on one thread inside the scope (of the calling thread; for OpenMP and MKL alike). Our loops
+/// run several of them.
+class WEFT_API SerialTorch {
+ public:
+  SerialTorch();
+  ~SerialTorch();
+  SerialTorch(const SerialTorch&) = delete;
+  SerialTorch& operator=(const SerialTorch&) = delete;
+
+ private:
+  int before_;
+};
+
 /**
  * Calls `work(i)` for i in [0, count) on up to `threads` threads; libtorch's own threading is set to one inside, so a
  * result never depends on the number of threads. Nested calls run inline. The first exception stops the loop and is

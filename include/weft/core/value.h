@@ -25,6 +25,14 @@ struct WEFT_API Value {
   std::vector<Place> key_places;                   ///< kMap: where each key stands (same order)
   Place place;                                     ///< where the value starts
 
+  // Out of line: the implicit ones would need `map`'s pair before it is complete, which clang 14 does not forgive.
+  Value();
+  ~Value();
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+
   static Value of(std::string text);    ///< an unquoted scalar
   static Value text(std::string text);  ///< a quoted scalar
   static Value of(double number);       ///< shortest spelling that reads back the same

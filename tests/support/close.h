@@ -1,0 +1,26 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include "weft/adapter/adapter.h"
+
+namespace weft::test {
+
+/// ‖x − y‖ / ‖y‖ in float64; ‖x‖ where y is zero.
+inline double relative(const at::Tensor& x, const at::Tensor& y) {
+  const double norm = y.to(at::kDouble).norm().item<double>();
+  const double distance = (x.to(at::kDouble) - y.to(at::kDouble)).norm().item<double>();
+  return norm > 0 ? distance / norm : distance;
+}
+
+/// The dense update of factors, float64.
+inline at::Tensor dense(const adapter::LowRank& u) {
+  return at::mm(u.b.to(at::kDouble), u.a.to(at::kDouble)) * u.scale;
+}
+
+/// Random factors of the given shape, float32.
+inline adapter::LowRank random_update(std::int64_t out, std::int64_t in, std::int64_t rank, double scale = 1.0) {
+  return {at::randn({out, rank}), at::randn({rank, in}), scale};
+}
+
+}  // namespace weft::test

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "weft/core/error.h"
+
+namespace weft::test {
+
+/// The text of the E that `action` throws; "no error" when it throws nothing; other exceptions pass through.
+template <class E = Error, class Action>
+std::string error_text(Action&& action) {
+  try {
+    std::forward<Action>(action)();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace weft::test
