@@ -13,9 +13,10 @@ namespace weft::io {
 /**
  * Streams tensors to a safetensors file without knowing shapes in advance: room for the header is reserved (from the
  * number and names of the tensors), data follow in the order of add(), the header is written last and padded with
- * spaces, as the format allows. Any failure to write (disk full, read-only) throws Error with the path and the system's
- * reason; the half-written file is the caller's to discard. Data start on an 8-byte boundary, every tensor on a
- * boundary of its item size.
+ * spaces, as the format allows (tensors whose length is no multiple of 8 bytes wait in memory and go last, so that
+ * everything stays aligned without gaps, which the format forbids). Any failure to write (disk full, read-only) throws
+ * Error with the path and the system's reason; the half-written file is the caller's to discard. Data start on an
+ * 8-byte boundary, every tensor on a boundary of its item size.
  */
 class SafetensorsWriter {
  public:

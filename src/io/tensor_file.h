@@ -24,7 +24,7 @@ class TensorFile {
   virtual ~TensorFile() = default;
   /// In file order.
   const std::vector<TensorEntry>& entries() const { return entries_; }
-  /// The entry called `name`, or nullptr. O(1).
+  /// The entry called `name`, or nullptr. O(log n).
   const TensorEntry* find(const std::string& name) const;
   /// The tensor as stored, contiguous; a view of the mapped file where alignment allows. Throws InputError if unknown.
   virtual Tensor load(const std::string& name) const = 0;
