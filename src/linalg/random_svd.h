@@ -22,14 +22,16 @@ struct RandomSvdOptions {
   std::int64_t rank = 16;
   std::int64_t memory = 0;  ///< bytes; when the matrix fits, it is kept between passes instead of being produced again
   int threads = 0;
+  /// [n, any] columns that are likely to span the leading right singular vectors; may be undefined.
+  Tensor guess = Tensor();
 };
 
 /**
  * Truncated SVD of a matrix that streams by: randomized block Krylov iteration (Musco & Musco 2015, arXiv:1504.05477)
- * with blocks of rank + 8 columns, Rayleigh-Ritz after each, until another block would lower the error of the rank-k
- * approximation by less than 0.02 %. The error returned is the exact error of the factors returned: ‖M‖² is summed
- * while the tiles pass, and the factors are an orthogonal projection of M. Matrices with min(m, n) small against the
- * basis take a dense SVD in float64.
+ * with blocks of rank + 8 columns or more, Rayleigh-Ritz after each, until a block lowers the error of the rank-k
+ * approximation by less than 0.15 %: what the next ones would gain is a fraction of that. The error returned is the
+ * exact error of the factors returned: ‖M‖² is summed while the tiles pass, and the factors are an orthogonal
+ * projection of M. Matrices with min(m, n) small against the basis take a dense SVD in float64.
  */
 Factored random_svd(const TileSource& source, const RandomSvdOptions& options);
 

@@ -14,7 +14,7 @@ namespace weft::linalg {
 namespace {
 
 constexpr std::int64_t kSmall = 1 << 16;  // below this many entries everything is simply sorted
-constexpr std::int64_t kSamples = 1 << 16;
+constexpr std::int64_t kMostSamples = 1 << 16;
 constexpr std::uint64_t kSampleKey = 0x5eed5a3717e5ull;
 
 using BlockVisitor =
@@ -41,15 +41,19 @@ struct Bracket {
 /// A range of magnitudes that holds the k-th largest with high probability (more than six standard deviations of the
 /// sample).
 Bracket sample_bracket(const FactoredRows& x, std::int64_t k) {
-  std::vector<float> sample = x.sample_magnitudes(kSamples, kSampleKey);
-  std::sort(sample.begin(), sample.end(), std::greater<>());
-  const double share = static_cast<double>(k) / (static_cast<double>(x.rows()) * static_cast<double>(x.cols()));
-  const double middle = share * kSamples, slack = 4.0 * std::sqrt(kSamples * share * (1 - share)) + 8.0;
+  const std::int64_t entries = x.rows() * x.cols(), count = std::clamp<std::int64_t>(entries / 64, 4096, kMostSamples);
+  std::vector<float> sample = x.sample_magnitudes(count, kSampleKey);
+  const double share = static_cast<double>(k) / static_cast<double>(entries), size = static_cast<double>(count);
+  const double middle = share * size, slack = 4.0 * std::sqrt(size * share * (1 - share)) + 8.0;
   const auto upper = static_cast<std::int64_t>(std::floor(middle - slack));
   const auto lower = static_cast<std::int64_t>(std::ceil(middle + slack));
+  const auto largest = [&sample](std::int64_t rank) {
+    std::nth_element(sample.begin(), sample.begin() + rank, sample.end(), std::greater<>());
+    return sample[static_cast<size_t>(rank)];
+  };
   Bracket out;
-  out.high = upper < 0 ? std::numeric_limits<float>::infinity() : sample[static_cast<size_t>(upper)];
-  out.low = lower >= kSamples ? 0.0f : sample[static_cast<size_t>(lower)];
+  out.high = upper < 0 ? std::numeric_limits<float>::infinity() : largest(upper);
+  out.low = lower >= count ? 0.0f : largest(lower);
   return out;
 }
 

@@ -30,15 +30,8 @@ at::Tensor dense_sum(const std::vector<Term>& terms) {
   return sum;
 }
 
-at::Tensor product(const Factored& f) { return at::mm(f.b.to(at::kDouble), f.a.to(at::kDouble)); }
-
 RankChoice fixed(std::int64_t k) {
   return [k](const std::vector<double>&, double) { return k; };
-}
-
-double best_error(const at::Tensor& matrix, std::int64_t k) {
-  const at::Tensor s = at::linalg_svdvals(matrix);
-  return (s.narrow(0, k, s.size(0) - k).norm() / s.norm()).item<double>();
 }
 
 }  // namespace
@@ -48,7 +41,7 @@ TEST_CASE("linalg/lowrank: a stack is the sum, signs and all") {
   const auto terms = random_terms(9, 7, {2, 3, 1});
   const Factored f = weft::linalg::stack(terms);
   CHECK(f.a.size(0) == 6);
-  CHECK(relative(product(f), dense_sum(terms)) < kFloat);
+  CHECK(relative(weft::test::dense(f), dense_sum(terms)) < kFloat);
 }
 
 TEST_CASE("linalg/lowrank: truncation is the best approximation, and its error is told") {
@@ -61,8 +54,8 @@ TEST_CASE("linalg/lowrank: truncation is the best approximation, and its error i
       CAPTURE(k);
       const Factored f = weft::linalg::truncate_sum(terms, fixed(k));
       CHECK(f.a.size(0) == k);
-      const double measured = relative(product(f), sum);
-      CHECK(std::fabs(measured - best_error(sum, k)) < kFloat);
+      const double measured = relative(weft::test::dense(f), sum);
+      CHECK(std::fabs(measured - weft::test::best_error(sum, k)) < kFloat);
       CHECK(std::fabs(measured - f.error) < kFloat);
       CHECK(f.norm == doctest::Approx(sum.norm().item<double>()).epsilon(1e-9));
     }
@@ -74,7 +67,7 @@ TEST_CASE("linalg/lowrank: more rank than the matrix has") {
   const auto terms = random_terms(6, 5, {4, 4, 4});
   const Factored f = weft::linalg::truncate_sum(terms, fixed(12));
   CHECK(f.a.size(0) == 5);
-  CHECK(relative(product(f), dense_sum(terms)) < kFloat);
+  CHECK(relative(weft::test::dense(f), dense_sum(terms)) < kFloat);
 }
 
 TEST_CASE("linalg/lowrank: duplicates, near duplicates and cancellation lose nothing") {
@@ -83,31 +76,31 @@ TEST_CASE("linalg/lowrank: duplicates, near duplicates and cancellation lose not
   Term copy = one;
   copy.scale = 2.0;
   const Factored twice = weft::linalg::truncate_sum({one, copy}, fixed(4));
-  CHECK(relative(product(twice), dense_sum({one}) * 3.0) < kFloat);
+  CHECK(relative(weft::test::dense(twice), dense_sum({one}) * 3.0) < kFloat);
   CHECK(twice.error < 1e-7);
 
   // The difference of two adapters that agree to four digits keeps its own float32 accuracy.
   Term near = one;
   near.a = one.a + at::randn({4, 40}) * 1e-4;
   near.scale = -1.0;
-  CHECK(relative(product(weft::linalg::truncate_sum({one, near}, fixed(4))), dense_sum({one, near})) < 1e-5);
+  CHECK(relative(weft::test::dense(weft::linalg::truncate_sum({one, near}, fixed(4))), dense_sum({one, near})) < 1e-5);
 
   copy.scale = -1.0;
   const Factored nothing = weft::linalg::truncate_sum({one, copy}, fixed(4));
-  CHECK(product(nothing).norm().item<double>() < 1e-5);
+  CHECK(weft::test::dense(nothing).norm().item<double>() < 1e-5);
 }
 
 TEST_CASE("linalg/lowrank: factors of very different sizes") {
   at::manual_seed(5);
   const std::vector<Term> terms = {{at::randn({40, 3}) * 1e-8, at::randn({3, 30}) * 1e8, 1.0},
                                    {at::randn({40, 3}) * 1e8, at::randn({3, 30}) * 1e-8, 1.0}};
-  CHECK(relative(product(weft::linalg::truncate_sum(terms, fixed(6))), dense_sum(terms)) < kFloat);
+  CHECK(relative(weft::test::dense(weft::linalg::truncate_sum(terms, fixed(6))), dense_sum(terms)) < kFloat);
 }
 
 TEST_CASE("linalg/lowrank: a sum of nothing is a zero of rank one") {
   const Factored f = weft::linalg::truncate_sum({{at::zeros({5, 2}), at::randn({2, 4}), 1.0}}, fixed(2));
   CHECK(f.a.size(0) == 1);
-  CHECK(product(f).abs().max().item<double>() == 0.0);
+  CHECK(weft::test::dense(f).abs().max().item<double>() == 0.0);
   CHECK(f.error == 0.0);
 }
 
@@ -135,6 +128,6 @@ TEST_CASE("linalg/lowrank: a dense matrix through its SVD") {
   at::manual_seed(8);
   const at::Tensor x = at::randn({20, 31});
   const Factored f = weft::linalg::truncate_dense(x, fixed(7));
-  CHECK(std::fabs(relative(product(f), x) - best_error(x.to(at::kDouble), 7)) < kFloat);
-  CHECK(std::fabs(f.error - best_error(x.to(at::kDouble), 7)) < kFloat);
+  CHECK(std::fabs(relative(weft::test::dense(f), x) - weft::test::best_error(x.to(at::kDouble), 7)) < kFloat);
+  CHECK(std::fabs(f.error - weft::test::best_error(x.to(at::kDouble), 7)) < kFloat);
 }

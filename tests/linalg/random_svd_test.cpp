@@ -28,13 +28,6 @@ class DenseSource : public weft::linalg::TileSource {
   at::Tensor matrix_;
 };
 
-at::Tensor product(const Factored& f) { return at::mm(f.b.to(at::kDouble), f.a.to(at::kDouble)); }
-
-double best_error(const at::Tensor& matrix, std::int64_t k) {
-  const at::Tensor s = at::linalg_svdvals(matrix.to(at::kDouble));
-  return (s.narrow(0, k, s.size(0) - k).norm() / s.norm()).item<double>();
-}
-
 }  // namespace
 
 TEST_CASE("linalg/random_svd: within 0.2 % of the best error on spectra that hardly decay") {
@@ -51,9 +44,9 @@ TEST_CASE("linalg/random_svd: within 0.2 % of the best error on spectra that har
     const DenseSource source(c.matrix);
     const Factored f = weft::linalg::random_svd(source, {16, 0, 2});
     CHECK(f.a.size(0) == 16);
-    CHECK(f.error <= best_error(source.matrix(), 16) * 1.002);
+    CHECK(f.error <= weft::test::best_error(source.matrix(), 16) * 1.002);
     // The error is told exactly, up to float32 in the factors.
-    CHECK(std::fabs(weft::test::relative(product(f), source.matrix()) - f.error) < 1e-6);
+    CHECK(std::fabs(weft::test::relative(weft::test::dense(f), source.matrix()) - f.error) < 1e-6);
   }
 }
 
@@ -62,7 +55,7 @@ TEST_CASE("linalg/random_svd: an exact low rank is found whole") {
   const DenseSource source(at::mm(at::randn({600, 5}), at::randn({5, 400})));
   const Factored f = weft::linalg::random_svd(source, {16, 0, 1});
   CHECK(f.a.size(0) == 5);
-  CHECK(weft::test::relative(product(f), source.matrix()) < 1e-6);
+  CHECK(weft::test::relative(weft::test::dense(f), source.matrix()) < 1e-6);
 }
 
 TEST_CASE("linalg/random_svd: neither threads nor memory change a bit") {
@@ -77,9 +70,22 @@ TEST_CASE("linalg/random_svd: neither threads nor memory change a bit") {
   }
 }
 
+TEST_CASE("linalg/random_svd: a guess helps, a wrong one does no harm") {
+  at::manual_seed(35);
+  const at::Tensor b = at::randn({700, 40}), a = at::randn({40, 500});
+  const at::Tensor low = at::mm(b, a);
+  const DenseSource source(low * low.abs().gt(low.abs().median()));
+  const double best = weft::test::best_error(source.matrix(), 16);
+  for (const at::Tensor& guess :
+       {a.t().contiguous(), at::randn({500, 3}), at::zeros({500, 30}), at::ones({500, 30}) * 1e-30}) {
+    const Factored f = weft::linalg::random_svd(source, {16, 0, 2, guess});
+    CHECK(f.error <= best * 1.002);
+  }
+}
+
 TEST_CASE("linalg/random_svd: a matrix of zeros") {
   const Factored f = weft::linalg::random_svd(DenseSource(at::zeros({800, 700})), {4, 0, 2});
-  CHECK(product(f).abs().max().item<double>() == 0.0);
+  CHECK(weft::test::dense(f).abs().max().item<double>() == 0.0);
   CHECK(f.error == 0.0);
 }
 
@@ -87,5 +93,5 @@ TEST_CASE("linalg/random_svd: small matrices take the dense way") {
   at::manual_seed(34);
   const DenseSource source(at::randn({300, 60}));
   const Factored f = weft::linalg::random_svd(source, {10, 0, 2});
-  CHECK(std::fabs(f.error - best_error(source.matrix(), 10)) < 1e-6);
+  CHECK(std::fabs(f.error - weft::test::best_error(source.matrix(), 10)) < 1e-6);
 }

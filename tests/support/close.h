@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "linalg/lowrank.h"
 #include "weft/adapter/adapter.h"
 
 namespace weft::test {
@@ -16,6 +17,14 @@ inline double relative(const at::Tensor& x, const at::Tensor& y) {
 /// The dense update of factors, float64.
 inline at::Tensor dense(const adapter::LowRank& u) {
   return at::mm(u.b.to(at::kDouble), u.a.to(at::kDouble)) * u.scale;
+}
+
+inline at::Tensor dense(const linalg::Factored& f) { return at::mm(f.b.to(at::kDouble), f.a.to(at::kDouble)); }
+
+/// The error of the best approximation of rank k, relative.
+inline double best_error(const at::Tensor& matrix, std::int64_t k) {
+  const at::Tensor s = at::linalg_svdvals(matrix.to(at::kDouble));
+  return (s.narrow(0, k, s.size(0) - k).norm() / s.norm()).item<double>();
 }
 
 /// Random factors of the given shape, float32.

@@ -18,4 +18,7 @@ std::string error_text(Action&& action) {
   return "no error";
 }
 
+/// True if `part` stands somewhere in `text`.
+inline bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
 }  // namespace weft::test
