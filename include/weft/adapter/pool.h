@@ -10,7 +10,7 @@ namespace weft::adapter {
 
 /// A module of the union of all members.
 struct PoolModule {
-  ModuleInfo info;            ///< shape and kind as all owners agree; `rank` is the largest, `scale` 1
+  ModuleInfo info;  ///< shape and kind as all owners agree; `rank` is the largest, `scale` 1, `load_flops` the sum
   std::vector<int> owners;    ///< indices of the adapters that have it, ascending
   std::vector<int> slots;     ///< owners' own index of it in Adapter::modules()
   std::int64_t rank_sum = 0;  ///< Σ r over the owners
