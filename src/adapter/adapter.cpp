@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "adapter/adapter_data.h"
+#include "adapter/base_rule.h"
 #include "adapter/formats/formats.h"
 #include "adapter/peft_config.h"
 #include "adapter/peft_keys.h"
@@ -81,6 +82,18 @@ Adapter::Data open_any(const fs::path& path) {
   return open_single_file(path, only_tensor_file(path));
 }
 
+/// The ordinary delta of module i of an adapter that was put on its base.
+ModuleUpdate load_on_base(const Adapter::Data& data, size_t i) {
+  const Rebase& rebase = *data.rebase;
+  const Contents& stored = *rebase.stored->contents;
+  const ModuleInfo& module = stored.modules[i];
+  ModuleUpdate update = load_update(*data.file, module, stored.keys[i]);
+  if (!rebase.rules[i].needs_base()) return update;
+  const bool flag = data.info.fan_in_fan_out;
+  return rebase_update(std::move(update), rebase.base.load(module, flag), rebase.base.is_transposed(module, flag),
+                       rebase.rules[i], fmt::format("{}: module {}", data.info.name, module.name));
+}
+
 /// The last part of a path that says something: a folder's name, a file's without extension.
 std::string plain_name(const fs::path& path, const fs::path& tensors) {
   fs::path p = path.lexically_normal();
@@ -127,6 +140,7 @@ ModuleUpdate Adapter::load(const ModuleInfo& module) const {
   const std::int64_t at = data_->index_of(module.name);
   if (at < 0) throw InputError(fmt::format("{}: has no module '{}'", data_->info.path.string(), module.name));
   const auto i = static_cast<size_t>(at);
+  if (data_->rebase) return load_on_base(*data_, i);
   return load_update(*data_->file, data_->contents->modules[i], data_->contents->keys[i]);
 }
 
@@ -136,6 +150,11 @@ void Adapter::release(const ModuleInfo& module) const {
   const std::int64_t at = data_->index_of(module.name);
   if (at < 0) return;
   for (const std::string& key : data_->contents->keys[static_cast<size_t>(at)].present()) data_->file->release(key);
+  if (data_->rebase && data_->rebase->rules[static_cast<size_t>(at)].needs_base()) data_->rebase->base.release(module);
+}
+
+Adapter Adapter::as_stored() const {
+  return data_->rebase ? Adapter(data_->rebase->stored).renamed(data_->info.name) : *this;
 }
 
 Adapter Adapter::renamed(std::string name) const {

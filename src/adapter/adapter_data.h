@@ -39,11 +39,14 @@ struct Contents {
   std::vector<FullTensor> full_tensors;  ///< natural order of names
 };
 
+struct Rebase;
+
 /// What copies of an Adapter share.
 struct Adapter::Data {
   AdapterInfo info;
   std::shared_ptr<const Contents> contents;
   std::shared_ptr<const io::TensorFile> file;
+  std::shared_ptr<const Rebase> rebase;  ///< set by with_base()
 
   /// The index of the module called `name`, or -1.
   std::int64_t index_of(const std::string& name) const;

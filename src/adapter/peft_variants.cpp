@@ -94,8 +94,11 @@ std::vector<std::string> peft_variants(const PeftConfig& c) {
 
 std::string peft_needs_base(const PeftConfig& c) {
   std::string out;
-  if (c.dora) append_reason(out, "dora: its magnitudes rescale the base weights, so the delta depends on them");
-  if (c.kasa) append_reason(out, "kasa: training removed the smallest singular directions of the base weights");
+  if (c.dora) append_reason(out, "dora: its magnitudes rescale the base weights; an ordinary delta needs base_model");
+  if (c.kasa)
+    append_reason(out,
+                  "kasa: training removed the smallest singular directions of the base weights; an ordinary delta "
+                  "needs base_model");
   const std::string saved = "the initial adapter, saved when training began (path_initial_model_for_weight_conversion)";
   if (init_is(c, "pissa_niter"))
     append_reason(out, fmt::format("{}: training subtracted a randomised SVD from the base weights; an ordinary delta "

@@ -16,10 +16,21 @@ FactoredRows::FactoredRows(const Tensor& b, const Tensor& a, double scale)
       cols_(a.size(1)),
       rank_(a.size(0)) {}
 
+FactoredRows::FactoredRows(const Tensor& b, const Tensor& a, double scale, const Tensor& dense)
+    : FactoredRows(b, a, scale) {
+  if (dense.defined()) dense_ = dense.to(at::kFloat).contiguous();
+}
+
 void FactoredRows::block(std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1, float* out,
                          std::int64_t ldo) const {
   kernels().product(b_.const_data_ptr<float>() + i0 * rank_, rank_, a_.const_data_ptr<float>() + j0, cols_, i1 - i0,
                     rank_, j1 - j0, out, ldo);
+  if (!dense_.defined()) return;
+  for (std::int64_t i = i0; i < i1; ++i) {
+    const float* from = dense_.const_data_ptr<float>() + i * cols_ + j0;
+    float* to = out + (i - i0) * ldo;
+    for (std::int64_t j = 0; j < j1 - j0; ++j) to[j] += from[j];
+  }
 }
 
 std::vector<float> FactoredRows::sample_magnitudes(std::int64_t count, std::uint64_t key) const {
@@ -37,6 +48,8 @@ std::vector<float> FactoredRows::sample_magnitudes(std::int64_t count, std::uint
     const float* a = a_.const_data_ptr<float>() + p * cols_;
     for (size_t s = 0; s < out.size(); ++s) out[s] += b[row[s] * rank_ + p] * a[col[s]];
   }
+  for (size_t s = 0; dense_.defined() && s < out.size(); ++s)
+    out[s] += dense_.const_data_ptr<float>()[row[s] * cols_ + col[s]];
   for (float& v : out) v = std::fabs(v);
   return out;
 }

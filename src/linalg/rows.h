@@ -8,13 +8,15 @@
 namespace weft::linalg {
 
 /**
- * A delta `b · a` that is only ever looked at in blocks of rows and columns; the dense matrix never exists. The scale
- * is in b. Holds its factors; copies are cheap.
+ * A delta `b · a`, plus a dense part where it has one, that is only ever looked at in blocks of rows and columns; the
+ * product never exists as a whole. The scale is in b. Holds its factors; copies are cheap.
  */
 class FactoredRows {
  public:
   /// b [m, r], a [r, n] of any float dtype; converted to contiguous float32, b times `scale`.
   FactoredRows(const Tensor& b, const Tensor& a, double scale);
+  /// The same plus `dense` [m, n] (undefined: nothing), which the scale does not touch.
+  FactoredRows(const Tensor& b, const Tensor& a, double scale, const Tensor& dense);
 
   std::int64_t rows() const { return rows_; }
   std::int64_t cols() const { return cols_; }
@@ -25,7 +27,7 @@ class FactoredRows {
   std::vector<float> sample_magnitudes(std::int64_t count, std::uint64_t key) const;
 
  private:
-  Tensor b_, a_;
+  Tensor b_, a_, dense_;
   std::int64_t rows_, cols_, rank_;
 };
 

@@ -67,13 +67,16 @@ std::string owners_and_ranks(const adapter::Pool& pool, const adapter::PoolModul
 
 void refuse_modules(const adapter::Pool& pool, const MergeSpec& spec, std::vector<std::string>& reasons) {
   constexpr size_t kMost = 20;
-  size_t unequal = 0;
+  size_t unequal = 0, dense = 0;
   for (const adapter::PoolModule& m : pool.modules()) {
     if (reasons.size() > kMost) break;
     if (m.info.layer == adapter::LayerKind::kConv && m.info.blocks > 1 && !plain_sum(spec))
       reasons.push_back(
           fmt::format("{}: a grouped convolution can only be summed (linear, task_arithmetic, cat, svd)", m.info.name));
     if (spec.space != Space::kFactors) continue;
+    if (m.info.has_dense && dense++ == 0)
+      reasons.push_back(
+          fmt::format("{}: the delta of a DoRA adapter has no factors to merge; use space=delta", m.info.name));
     if (m.info.blocks > 1 && !plain_sum(spec))
       reasons.push_back(fmt::format("{}: experts and groups have no common factors; use space=delta", m.info.name));
     std::set<std::int64_t> ranks;
@@ -126,6 +129,10 @@ bool is_identity(const adapter::Pool& pool, const MergeSpec& spec, const LayerMa
          std::all_of(only.full_tensors().begin(), only.full_tensors().end(),
                      [&](const auto& t) { return unchanged(layers.locate(t.name)); }) &&
          unchanged({"", -1, 0});
+}
+
+bool carries_whole(const adapter::Pool& pool, const MergeSpec& spec) {
+  return is_identity(pool, effective_spec(pool, spec), LayerMap(pool.modules()));
 }
 
 void check_options(const adapter::Pool& pool, const MergeSpec& spec) {

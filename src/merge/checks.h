@@ -17,6 +17,9 @@ MergeSpec effective_spec(const adapter::Pool& pool, const MergeSpec& spec);
 /// truncated.
 bool is_identity(const adapter::Pool& pool, const MergeSpec& spec, const LayerMap& layers);
 
+/// The same of the spec as it was given, before effective_spec().
+bool carries_whole(const adapter::Pool& pool, const MergeSpec& spec);
+
 /// @throws UsageError for options that fit no pool of this size: too many adapter options, an unknown name in
 /// full_tensors.
 void check_options(const adapter::Pool& pool, const MergeSpec& spec);

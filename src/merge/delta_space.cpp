@@ -41,30 +41,92 @@ linalg::Factored weighted_sum(const std::vector<Part>& parts, const BlockContext
   return f;
 }
 
+bool any_dense(const std::vector<Part>& parts) {
+  return std::any_of(parts.begin(), parts.end(), [](const Part& p) { return p.dense.defined(); });
+}
+
+std::int64_t largest_rank(const std::vector<Part>& parts) {
+  std::int64_t largest = 0;
+  for (const Part& p : parts) largest = std::max(largest, p.update.a.size(0));
+  return largest;
+}
+
+/// A matrix of full rank as factors without any arithmetic: itself and the identity of its shorter side, both sides
+/// near each other in size (by a power of two) so that narrow dtypes hold both.
+linalg::Factored whole(const Tensor& m) {
+  linalg::Factored out;
+  out.norm = at::linalg_vector_norm(m, 2, at::OptionalIntArrayRef(), false, at::kDouble).item<double>();
+  const double largest = m.abs().max().item<double>();
+  const double root = largest > 0 ? std::exp2(std::round(std::log2(largest) / 2)) : 1.0;
+  const bool tall = m.size(0) >= m.size(1);
+  const Tensor eye = at::eye(std::min(m.size(0), m.size(1)), at::kFloat) * root;
+  out.b = tall ? m / root : eye;
+  out.a = tall ? eye : m / root;
+  return out;
+}
+
+/// A weighted sum in which some updates have dense parts: all factors stacked, all dense parts added up.
+linalg::Factored dense_weighted_sum(const std::vector<Part>& parts, const BlockContext& context) {
+  const std::vector<double> weights = sum_weights(context.spec, context.coefficients);
+  std::vector<linalg::Term> terms;
+  Tensor dense = at::zeros({parts[0].update.b.size(0), parts[0].update.a.size(1)}, at::kFloat);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const adapter::LowRank& u = parts[i].update;
+    terms.push_back({u.b, u.a, weights[i] * u.scale});
+    if (parts[i].dense.defined()) dense.add_(parts[i].dense, weights[i]);
+  }
+  const linalg::Factored low = linalg::stack(terms);
+  MergeSpec only = context.spec;  // weights and divisors are in the one term already
+  only.sparsify = Sparsify::kNone;
+  only.consensus = Consensus::kNone;
+  std::vector<EntrywiseTerm> term;
+  term.push_back({linalg::FactoredRows(low.b, low.a, 1.0, dense), 1.0, 1.0, ""});
+  const EntrywiseMerge sum(std::move(term), only, 1.0, context.threads);
+  const RankRule& rule = context.coefficients.rank;
+  const std::int64_t wanted = wanted_rank(rule, largest_rank(parts), sum.rows(), sum.cols());
+  if (wanted > 0) return linalg::random_svd(sum, {wanted, context.memory, context.threads, {}});
+  const Tensor m = linalg::materialize(sum, context.threads);
+  return wanted == 0 ? whole(m) : linalg::truncate_dense(m, rank_choice(rule, wanted));
+}
+
 std::vector<EntrywiseTerm> entrywise_terms(const std::vector<Part>& parts, const Coefficients& c) {
   std::vector<EntrywiseTerm> terms;
   for (size_t i = 0; i < parts.size(); ++i) {
     const adapter::LowRank& u = parts[i].update;
-    terms.push_back({linalg::FactoredRows(u.b, u.a, u.scale), c.shares[i].weight, c.shares[i].density, parts[i].key});
+    terms.push_back({linalg::FactoredRows(u.b, u.a, u.scale, parts[i].dense), c.shares[i].weight, c.shares[i].density,
+                     parts[i].key});
   }
   return terms;
 }
 
+/// The leading right singular vectors of the plain weighted sum, [in, k]: sparsifying and electing turn them only a
+/// little.
+Tensor likely_rows(const std::vector<Part>& parts, const BlockContext& context, std::int64_t wanted) {
+  std::vector<linalg::Term> terms;
+  for (size_t i = 0; i < parts.size(); ++i)
+    terms.push_back(
+        {parts[i].update.b, parts[i].update.a, context.coefficients.shares[i].weight * parts[i].update.scale});
+  const auto enough = [wanted](const std::vector<double>& sigma, double) {
+    return std::min<std::int64_t>(2 * wanted, static_cast<std::int64_t>(sigma.size()));
+  };
+  return linalg::truncate_sum(terms, enough).a.t();
+}
+
 linalg::Factored entrywise(const std::vector<Part>& parts, const BlockContext& context) {
-  std::int64_t largest = 0;
-  for (const Part& p : parts) largest = std::max(largest, p.update.a.size(0));
   const EntrywiseMerge merged(entrywise_terms(parts, context.coefficients), context.spec, context.coefficients.factor,
                               context.threads);
   const RankRule& rule = context.coefficients.rank;
-  const std::int64_t wanted = wanted_rank(rule, largest, merged.rows(), merged.cols());
-  if (wanted > 0) return linalg::random_svd(merged, {wanted, context.memory, context.threads});
+  const std::int64_t wanted = wanted_rank(rule, largest_rank(parts), merged.rows(), merged.cols());
+  if (wanted > 0)
+    return linalg::random_svd(merged, {wanted, context.memory, context.threads, likely_rows(parts, context, wanted)});
   return linalg::truncate_dense(linalg::materialize(merged, context.threads), rank_choice(rule, wanted));
 }
 
 }  // namespace
 
 linalg::Factored merge_in_delta_space(const std::vector<Part>& parts, const BlockContext& context) {
-  return is_weighted_sum(context.spec, context.coefficients) ? weighted_sum(parts, context) : entrywise(parts, context);
+  if (!is_weighted_sum(context.spec, context.coefficients)) return entrywise(parts, context);
+  return any_dense(parts) ? dense_weighted_sum(parts, context) : weighted_sum(parts, context);
 }
 
 Tensor merge_bias(const std::vector<Tensor>& biases, const std::vector<double>& scales,

@@ -100,7 +100,7 @@ Merged merge_one(const Run& run, const adapter::PoolModule& m, int threads, std:
     for (size_t i = 0; i < updates.size(); ++i) {
       const std::string where = m.info.blocks > 1 ? fmt::format("{}[{}]", m.info.name, block) : m.info.name;
       parts.push_back({updates[i].blocks[static_cast<size_t>(block)],
-                       random_key(run.pool.adapters()[static_cast<size_t>(m.owners[i])], where)});
+                       random_key(run.pool.adapters()[static_cast<size_t>(m.owners[i])], where), updates[i].dense});
     }
     add_block(run, parts, context, out, norm2, lost2);
   }
@@ -212,13 +212,20 @@ MergePlan plan(const adapter::Pool& pool, const MergeSpec& spec, const RunOption
   if (pool.modules().empty())
     throw InputError("the pool has no module with a low-rank update; there is nothing to merge");
   double flops = 0;
+  bool wide_factors = false;
   for (const adapter::PoolModule& m : pool.modules()) {
-    const ModuleCost cost = module_cost(run.spec, m, run.coefficients(m), pool, run.threads);
+    const Coefficients c = run.coefficients(m);
+    wide_factors = wide_factors || (m.info.has_dense && c.rank.kind == RankRule::Kind::kExact);
+    const ModuleCost cost = module_cost(run.spec, m, c, pool, run.threads);
     check_memory(options, m.info.name, cost.memory);
     out.memory = std::max(out.memory, cost.memory);
     out.output_bytes += cost.output_numbers * 4;
     flops += cost.flops;
   }
+  if (wide_factors)
+    out.warnings.emplace_back(
+        "deltas of DoRA adapters have full rank: with rank=exact their factors are larger than the base's weights; "
+        "rank=N, rank=energy:x or rank=keep makes them small");
   constexpr double kFlopsPerThread = 1.5e10;  // what these loops reach on a core of a server processor
   out.seconds = 0.05 + flops / (kFlopsPerThread * run.threads);
   return out;
@@ -229,7 +236,7 @@ MergeReport merge(const adapter::Pool& pool, const MergeSpec& spec, adapter::Ada
   const MergePlan planned = plan(pool, spec, options);
   const Run run = make_run(pool, spec, options);
   if (planned.carried) {
-    out.carry(pool.adapters()[0]);
+    out.carry(pool.adapters()[0].as_stored());
     MergeReport report;
     report.carried = true;
     report.warnings = planned.warnings;

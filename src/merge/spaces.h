@@ -15,6 +15,7 @@ namespace weft::merge {
 struct Part {
   adapter::LowRank update;
   std::string key;  ///< `adapter\nmodule[block]`: keys random masks
+  Tensor dense{};   ///< [out, in], added to the factors' product; undefined if none (delta space only)
 };
 
 /// How a block is merged: what the executor knows and a space needs.

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "support/error_text.h"
 #include "support/make_adapter.h"
 #include "support/shared_data.h"
 #include "support/temp_dir.h"
@@ -30,8 +31,6 @@ std::string error_of(const NamedTensors& tensors, std::vector<std::pair<std::str
   }
   return "was accepted";
 }
-
-bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -67,18 +66,18 @@ TEST_CASE("adapter/foreign: kohya with alpha, without, and with either separator
 }
 
 TEST_CASE("adapter/foreign: kohya files that are broken or of another method") {
-  CHECK(says(error_of({{"m.lora_down.weight", at::ones({2, 4})}}), "no lora_up.weight"));
-  CHECK(says(error_of({{"m.lora_down.weight", at::ones({2, 4})}, {"m_lora_down.weight", at::ones({2, 4})}}),
-             "same part"));
+  CHECK(weft::test::says(error_of({{"m.lora_down.weight", at::ones({2, 4})}}), "no lora_up.weight"));
+  CHECK(weft::test::says(error_of({{"m.lora_down.weight", at::ones({2, 4})}, {"m_lora_down.weight", at::ones({2, 4})}}),
+                         "same part"));
   NamedTensors pair = {{"m.lora_down.weight", at::ones({2, 4})}, {"m.lora_up.weight", at::ones({4, 2})}};
   pair.emplace_back("m.alpha", at::ones({2}));
-  CHECK(says(error_of(pair), "should be one number"));
+  CHECK(weft::test::says(error_of(pair), "should be one number"));
   pair.back().second = at::scalar_tensor(NAN);
-  CHECK(says(error_of(pair), "m.alpha' is nan"));
+  CHECK(weft::test::says(error_of(pair), "m.alpha' is nan"));
   pair.back() = {"m.lora_mid.weight", at::ones({2, 2, 3, 3})};
   weft::test::TempDir dir;
   const Adapter adapter = open_tensors(dir, pair);
-  CHECK(says(adapter.info().refusal, "LoCon"));
+  CHECK(weft::test::says(adapter.info().refusal, "LoCon"));
   CHECK(adapter.modules().empty());
   CHECK(adapter.keys().size() == 3);
 }
@@ -99,9 +98,9 @@ TEST_CASE("adapter/foreign: lora_diffusion, ranks checked against the header") {
   CHECK(at::equal(adapter.load(adapter.modules()[1]).blocks[0].b, tensors[1].second));
   REQUIRE(adapter.full_tensors().size() == 1);
   CHECK(adapter.full_tensors()[0].name == "<s1>");
-  CHECK(says(error_of(tensors, {{"unet:2:rank", "3"}}), "'unet:2:rank' is '3'"));
-  CHECK(says(error_of(tensors, {{"unet:2:rank", "2x"}}), "'2x'"));
-  CHECK(says(error_of({tensors[0]}), "no 'unet:10:up'"));
+  CHECK(weft::test::says(error_of(tensors, {{"unet:2:rank", "3"}}), "'unet:2:rank' is '3'"));
+  CHECK(weft::test::says(error_of(tensors, {{"unet:2:rank", "2x"}}), "'2x'"));
+  CHECK(weft::test::says(error_of({tensors[0]}), "no 'unet:10:up'"));
 }
 
 TEST_CASE("adapter/foreign: a list of tensors, up before down and down before up") {
@@ -123,8 +122,8 @@ TEST_CASE("adapter/foreign: a list of tensors, up before down and down before up
     CHECK(at::equal(update.blocks[0].b, up2));
     CHECK(at::equal(update.blocks[0].a, down2));
   }
-  CHECK(says(error_of({{"0", up}}), "expected pairs"));
-  CHECK(says(error_of({{"0", up}, {"1", up}}), "not pairs"));
+  CHECK(weft::test::says(error_of({{"0", up}}), "expected pairs"));
+  CHECK(weft::test::says(error_of({{"0", up}, {"1", up}}), "not pairs"));
 }
 
 TEST_CASE("adapter/foreign: the real Stable Diffusion files") {

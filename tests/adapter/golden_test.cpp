@@ -10,6 +10,7 @@
 
 #include "io/json.h"
 #include "io/tensor_file.h"
+#include "support/close.h"
 #include "weft/adapter/adapter.h"
 
 using weft::adapter::Adapter;
@@ -21,12 +22,6 @@ namespace fs = std::filesystem;
 // Factors are stored in float32 at best and multiplied here in float64; QALoRA, BD-LoRA and KaSA are unpacked in
 // float32, which costs a few units of 6e-8.
 constexpr double kGoldenTolerance = 1e-6;
-
-double relative(const at::Tensor& got, const at::Tensor& expected) {
-  const double norm = expected.norm().item<double>();
-  const double off = (got.to(at::kDouble) - expected).norm().item<double>();
-  return norm > 0 ? off / norm : off;
-}
 
 /// The dense delta of a module; of one block for experts.
 at::Tensor dense(const weft::adapter::ModuleUpdate& update, const weft::adapter::ModuleInfo& info, int block) {
@@ -50,7 +45,7 @@ void check_module(const Adapter& adapter, const weft::adapter::ModuleInfo& m, co
     CAPTURE(key);
     REQUIRE(expected.find(key) != nullptr);
     met.insert(key);
-    CHECK(relative(got, expected.load(key)) <= kGoldenTolerance);
+    CHECK(weft::test::relative(got, expected.load(key)) <= kGoldenTolerance);
   };
   if (expected.find("delta/" + m.name + "/0") != nullptr) {
     CHECK(m.layer == weft::adapter::LayerKind::kParameter);
@@ -78,7 +73,7 @@ void check_folder(const fs::path& folder) {
     CAPTURE(t.name);
     REQUIRE(expected->find("full/" + t.name) != nullptr);
     met.insert("full/" + t.name);
-    CHECK(relative(adapter.load_key(t.key), expected->load("full/" + t.name)) == 0.0);
+    CHECK(weft::test::relative(adapter.load_key(t.key), expected->load("full/" + t.name)) == 0.0);
   }
   bool effective = false;
   for (const auto& entry : expected->entries()) {

@@ -43,7 +43,10 @@ struct ModuleInfo {
   bool has_bias = false;                           ///< `lora_bias`: a delta of the bias exists
   bool has_magnitude = false;                      ///< DoRA
   bool has_diagonal = false;                       ///< KaSA
+  bool has_dense = false;                          ///< the delta has a dense part (DoRA put on its base)
   std::int64_t parameters = 0;                     ///< stored numbers
+  std::int64_t load_memory = 0;                    ///< bytes that load() works in, beside its result
+  double load_flops = 0.0;                         ///< what load() computes: a decomposition of the base's weight
 };
 
 /// One module's update, as views of the mapped file in the stored dtype where the layout is ordinary (expanded copies
@@ -52,6 +55,7 @@ struct ModuleUpdate {
   std::vector<LowRank> blocks;  ///< one entry; one per group (rows of the delta) or per expert otherwise
   Tensor bias;                  ///< [out], multiply by blocks[0].scale; undefined if none
   Tensor magnitude;             ///< [out], DoRA's m; undefined if none
+  Tensor dense;                 ///< [out, in] float32, a part of the delta beside the blocks; undefined if none
 };
 
 /// A tensor that replaces one of the base's (never added): heads, biases, token rows, resized embeddings.
@@ -114,6 +118,8 @@ class WEFT_API Adapter {
   void release(const ModuleInfo& module) const;
   /// The same adapter under another name.
   Adapter renamed(std::string name) const;
+  /// The adapter as its file has it: undoes with_base() (adapter/base.h).
+  Adapter as_stored() const;
 
   struct Data;
   explicit Adapter(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
