@@ -19,7 +19,8 @@ struct ComposeJob {
   std::filesystem::path output;
   std::string dtype;  ///< empty: the inputs', float32 when they differ
   bool force = false;
-  std::string recipe;  ///< the recipe's path, if any; only for messages
+  std::string recipe;                 ///< the recipe's path, if any; only for messages
+  std::vector<std::string> warnings;  ///< remarks from reading the recipe; compose() reports them with its own
 };
 
 /// What came of it.

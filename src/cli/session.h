@@ -1,0 +1,25 @@
+#pragma once
+
+#include <ostream>
+
+namespace CLI {
+class App;
+}
+
+namespace weft::cli {
+
+/// What every command gets: where to print and how.
+struct Session {
+  std::ostream& out;
+  std::ostream& err;
+  bool tty = false;    ///< `err` is a terminal
+  bool color = false;  ///< colours on `err`
+};
+
+/// Each adds one command; its options live as long as `root`.
+void add_merge(CLI::App& root, Session& session);
+void add_compose(CLI::App& root, Session& session);
+void add_inspect(CLI::App& root, Session& session);
+void add_methods(CLI::App& root, Session& session);
+
+}  // namespace weft::cli
