@@ -18,6 +18,7 @@ namespace {
 struct SideInput {
   Tensor value;
   double weight, density;
+  double share;  // what a mean by weights divides by: the weight without the update's own scale
   std::string key;
 };
 
@@ -54,7 +55,7 @@ std::vector<Tensor> contributions(const std::vector<SideInput>& sides, const Mer
     const Tensor positive = flipped ? values[i].lt(0) : values[i].gt(0),
                  negative = flipped ? values[i].gt(0) : values[i].lt(0);
     agrees.push_back(at::where(elected, positive, negative));
-    divisor += agrees[i].to(at::kFloat) * (spec.divisor == Divisor::kWeight ? std::fabs(sides[i].weight) : 1.0);
+    divisor += agrees[i].to(at::kFloat) * (spec.divisor == Divisor::kWeight ? sides[i].share : 1.0);
   }
   const Tensor safe = spec.combine == Combine::kMean ? at::where(divisor.gt(0), divisor, at::ones_like(divisor))
                                                      : at::ones_like(divisor);
@@ -82,9 +83,10 @@ FactorResult merge_in_factor_space(const std::vector<Part>& parts, const BlockCo
     const adapter::LowRank& u = parts[i].update;
     const Share& share = context.coefficients.shares[i];
     const double c = share.weight * u.scale;
-    const double root = std::sqrt(std::fabs(c));
-    a_sides.push_back({u.a.to(at::kFloat).contiguous(), std::copysign(root, c), share.density, parts[i].key + ".A"});
-    b_sides.push_back({u.b.to(at::kFloat).contiguous(), root, share.density, parts[i].key + ".B"});
+    const double root = std::sqrt(std::fabs(c)), by = std::sqrt(std::fabs(share.weight));
+    a_sides.push_back(
+        {u.a.to(at::kFloat).contiguous(), std::copysign(root, c), share.density, by, parts[i].key + ".A"});
+    b_sides.push_back({u.b.to(at::kFloat).contiguous(), root, share.density, by, parts[i].key + ".B"});
   }
   std::vector<Tensor> as = contributions(a_sides, context.spec), bs = contributions(b_sides, context.spec);
   const double factor = context.coefficients.factor, root = std::sqrt(std::fabs(factor));

@@ -22,6 +22,7 @@ using weft::adapter::BaseWeights;
 using weft::test::error_text;
 using weft::test::NamedTensors;
 using weft::test::relative;
+using weft::test::says;
 
 // Factors and base are stored in float32 and the inits were computed by PEFT in float32: a few hundred times 6e-8.
 constexpr double kBaseTolerance = 1e-5;
@@ -63,7 +64,7 @@ at::Tensor dora_delta(const Adapter& adapter, const at::Tensor& weight) {
   return update.magnitude.to(at::kDouble).reshape({-1, 1}) / norms * v - w;
 }
 
-std::string refusal(const Adapter& adapter, const BaseWeights& base) {
+std::string base_refusal(const Adapter& adapter, const BaseWeights& base) {
   return error_text<weft::InputError>([&] { weft::adapter::with_base(adapter, base); });
 }
 
@@ -147,16 +148,16 @@ TEST_CASE("adapter/base: a base that does not fit is explained") {
     weft::test::write_tensors(dir / name / "model.safetensors", tensors);
     return BaseWeights::open(dir / name);
   };
-  std::string text = refusal(adapter, base_of("other", {{"model.layers.0.k.weight", at::zeros({6, 6})}}));
+  std::string text = base_refusal(adapter, base_of("other", {{"model.layers.0.k.weight", at::zeros({6, 6})}}));
   for (const char* part : {"style", "model.layers.0.q", "the nearest is 'model.layers.0.k.weight'", "other"})
     CHECK_MESSAGE(weft::test::says(text, part), text);
-  text = refusal(adapter, base_of("small", {{"model.layers.0.q.weight", at::zeros({6, 5})}}));
+  text = base_refusal(adapter, base_of("small", {{"model.layers.0.q.weight", at::zeros({6, 5})}}));
   CHECK_MESSAGE(weft::test::says(text, "'model.layers.0.q.weight' is [6, 5], but the adapter's delta needs [6, 6]"),
                 text);
-  text = refusal(adapter, base_of("int8", {{"model.layers.0.q.weight", at::zeros({6, 6}, at::kChar)}}));
+  text = base_refusal(adapter, base_of("int8", {{"model.layers.0.q.weight", at::zeros({6, 6}, at::kChar)}}));
   CHECK_MESSAGE(weft::test::says(text, "before quantisation"), text);
-  text = refusal(adapter, base_of("two", {{"bert.layers.0.q.weight", at::zeros({6, 6})},
-                                          {"layers.0.q.weight", at::zeros({6, 6})}}));
+  text = base_refusal(adapter, base_of("two", {{"bert.layers.0.q.weight", at::zeros({6, 6})},
+                                               {"layers.0.q.weight", at::zeros({6, 6})}}));
   CHECK_MESSAGE(weft::test::says(text, "may be 'bert.layers.0.q.weight' or 'layers.0.q.weight'"), text);
 
   at::Tensor broken = at::ones({6, 6});

@@ -127,6 +127,47 @@ TEST_CASE("merge/base: entrywise methods see the whole delta of a DoRA adapter")
   }
 }
 
+TEST_CASE("merge/base: dense deltas of several tiles") {
+  const weft::test::TempDir dir;
+  at::manual_seed(11);
+  constexpr std::int64_t kOut = 600, kIn = 530;
+  std::vector<Pool::Source> sources;
+  for (const char* name : {"a", "b"}) {
+    weft::test::NamedTensors tensors;
+    weft::test::add_pair(tensors, "q", kOut, kIn, 4);
+    tensors.emplace_back("base_model.model.q.lora_magnitude_vector", at::rand({kOut}) * 10 + 20);
+    sources.push_back({weft::test::write_peft(
+                           dir / name, R"({"peft_type": "LORA", "r": 4, "lora_alpha": 1, "use_dora": true})", tensors),
+                       name});
+  }
+  weft::test::write_tensors(dir / "base" / "model.safetensors", {{"q.weight", at::randn({kOut, kIn})}});
+  const Pool pool = weft::adapter::with_base(Pool::open(sources), BaseWeights::open(dir / "base"));
+  const at::Tensor first = whole_delta_of(pool.adapters()[0], pool.adapters()[0].modules()[0]);
+  const at::Tensor second = whole_delta_of(pool.adapters()[1], pool.adapters()[1].modules()[0]);
+  const auto merged = [&](const std::string& out, const merge::MergeSpec& spec) {
+    const Adapter made = weft::test::merge_to(dir / out, pool, spec);
+    return weft::test::dense_block(made.load(made.modules()[0]));
+  };
+
+  merge::MergeSpec spec = weft::test::preset("linear", {1.0, -0.5});
+  const at::Tensor sum = first - second * 0.5;
+  CHECK(weft::test::relative(merged("exact", spec), sum) <= kOnBaseTolerance);
+  spec.rank = weft::test::fixed_rank(6);
+  // random_svd promises 0.02 % of the best error.
+  CHECK(weft::test::relative(merged("six", spec), sum) <= weft::test::best_error(sum, 6) * 1.0002);
+
+  merge::MergeSpec prune = weft::test::preset("magnitude_prune", {1.0, -0.5});
+  prune.density = 0.1;
+  prune.rank = weft::test::exact_rank();
+  const auto pruned = [](const at::Tensor& x) {
+    const auto keep = static_cast<std::int64_t>(0.1 * static_cast<double>(x.numel()));
+    const at::Tensor least = std::get<0>(x.abs().flatten().topk(keep)).min();
+    return x * x.abs().ge(least);
+  };
+  // An entry at the threshold may fall on the other side in float32; one is 0.4 % of the norm.
+  CHECK(weft::test::relative(merged("pruned", prune), pruned(first) - pruned(second) * 0.5) <= 0.02);
+}
+
 TEST_CASE("merge/base: the same bytes whatever the memory and the threads") {
   const weft::test::TempDir dir;
   const Pool pool = weft::adapter::with_base(dora_inputs({"a", "b"}), dora_base());
@@ -149,24 +190,23 @@ TEST_CASE("merge/base: refused without a base, and where the base does not help"
   std::string text = error_text<weft::UnsupportedError>([&] {
     merge::plan(two, weft::test::preset("linear", {1.0, 1.0}));
   });
-  for (const char* part : {"a: dora: ", "b: dora: ", "base_model"})
-    CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+  for (const char* part : {"a: dora: ", "b: dora: ", "base_model"}) CHECK_MESSAGE(weft::test::says(text, part), text);
 
   const fs::path adapters = fs::path(WEFT_SOURCE_DIR) / "tests" / "golden" / "adapters";
   const Pool pissa = Pool::open({{adapters / "pissa", "p"}});
   text = error_text<weft::UnsupportedError>([&] { merge::plan(pissa, weft::test::preset("ties", {1.0})); });
-  for (const char* part : {"p: pissa: ", "base_model"}) CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+  for (const char* part : {"p: pissa: ", "base_model"}) CHECK_MESSAGE(weft::test::says(text, part), text);
 
   const Pool corda = weft::adapter::with_base(Pool::open({{adapters / "corda", "c"}}),
                                               BaseWeights::open(adapters / "pissa" / "base.safetensors"));
   text = error_text<weft::UnsupportedError>([&] { merge::plan(corda, weft::test::preset("ties", {1.0})); });
-  CHECK_MESSAGE(text.find("the initial adapter") != std::string::npos, text);
+  CHECK_MESSAGE(weft::test::says(text, "the initial adapter"), text);
 
   const Pool based = weft::adapter::with_base(two, dora_base());
   merge::MergeSpec factors = weft::test::preset("linear", {1.0, 1.0});
   factors.space = merge::Space::kFactors;
   text = error_text<weft::UnsupportedError>([&] { merge::plan(based, factors); });
-  CHECK_MESSAGE(text.find("space=delta") != std::string::npos, text);
+  CHECK_MESSAGE(weft::test::says(text, "space=delta"), text);
 }
 
 TEST_CASE("merge/base: a mutating init becomes an ordinary adapter of twice the rank") {
