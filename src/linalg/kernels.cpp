@@ -25,6 +25,13 @@ static inline void multiply_wide(const Lanes& c, std::uint32_t m, Lanes& high, L
     low[l] = static_cast<std::uint32_t>(p);
   }
 }
+static inline void compare_magnitudes(const float* x, float low, float high, unsigned& hits, unsigned& more) {
+  for (int l = 0; l < 16; ++l) {
+    const float v = __builtin_fabsf(x[l]);
+    hits |= static_cast<unsigned>(v >= low) << l;
+    more |= static_cast<unsigned>(v > high) << l;
+  }
+}
 #include "linalg/kernels.inl"
 }  // namespace portable
 
@@ -45,6 +52,14 @@ static inline void multiply_wide(const Lanes& c, std::uint32_t m, Lanes& high, L
     __builtin_memcpy(reinterpret_cast<char*>(&low) + 32 * half, &w, 32);
   }
 }
+static inline void compare_magnitudes(const float* x, float low, float high, unsigned& hits, unsigned& more) {
+  const __m256 sign = _mm256_set1_ps(-0.0f), l = _mm256_set1_ps(low), h = _mm256_set1_ps(high);
+  for (int half = 0; half < 2; ++half) {
+    const __m256 v = _mm256_andnot_ps(sign, _mm256_loadu_ps(x + 8 * half));
+    hits |= static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(v, l, _CMP_GE_OQ))) << (8 * half);
+    more |= static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(v, h, _CMP_GT_OQ))) << (8 * half);
+  }
+}
 #include "linalg/kernels.inl"
 }  // namespace avx2
 #pragma GCC pop_options
@@ -61,31 +76,34 @@ static inline void multiply_wide(const Lanes& c, std::uint32_t m, Lanes& high, L
   high = reinterpret_cast<Lanes>(_mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(0xFF, even, 32), odd));
   low = reinterpret_cast<Lanes>(_mm512_mask_blend_epi32(0xAAAA, even, _mm512_maskz_slli_epi64(0xFF, odd, 32)));
 }
+static inline void compare_magnitudes(const float* x, float low, float high, unsigned& hits, unsigned& more) {
+  const __m512 v =
+      _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x)), _mm512_set1_epi32(0x7fffffff)));
+  hits = _mm512_cmp_ps_mask(v, _mm512_set1_ps(low), _CMP_GE_OQ);
+  more = _mm512_cmp_ps_mask(v, _mm512_set1_ps(high), _CMP_GT_OQ);
+}
 #include "linalg/kernels.inl"
 }  // namespace avx512
 #pragma GCC pop_options
 #endif
 
-namespace {
-
-const Kernels& choose_kernels() {
-  static constexpr Kernels kPortable = portable::make_table("portable");
+const std::vector<Kernels>& all_kernels() {
+  static const std::vector<Kernels> sets = [] {
+    std::vector<Kernels> out = {portable::make_table("portable")};
 #if WEFT_X86_VERSIONS
-  static constexpr Kernels kAvx2 = avx2::make_table("avx2");
-  static constexpr Kernels kAvx512 = avx512::make_table("avx512");
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return kAvx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kAvx2;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) out.push_back(avx2::make_table("avx2"));
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+      out.push_back(avx512::make_table("avx512"));
 #endif
-  return kPortable;
+    return out;
+  }();
+  return sets;
 }
 
-}  // namespace
-
 const Kernels& kernels() {
-  static const Kernels& chosen = choose_kernels();
+  static const Kernels& chosen = all_kernels().back();
   return chosen;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace weft::linalg {
 
@@ -45,5 +46,7 @@ struct Kernels {
 
 /// The best set this processor runs.
 const Kernels& kernels();
+/// Every set this processor runs, the plainest first.
+const std::vector<Kernels>& all_kernels();
 
 }  // namespace weft::linalg

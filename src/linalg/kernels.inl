@@ -52,22 +52,18 @@ static void product(const float* b, std::int64_t ldb, const float* a, std::int64
 }
 
 static std::int64_t bracket(const float* x, std::int64_t n, float low, float high, std::int64_t* above, float* inside) {
-  std::int64_t count = 0, over = 0;
-  for (std::int64_t j0 = 0; j0 < n; j0 += 64) {
-    const std::int64_t width = n - j0 < 64 ? n - j0 : 64;
-    int hits = 0, more = 0;
-    for (std::int64_t j = 0; j < width; ++j) {
-      const float v = __builtin_fabsf(x[j0 + j]);
-      more += v > high;
-      hits += v >= low;
-    }
-    over += more;
-    if (hits == more) continue;
-    for (std::int64_t j = 0; j < width; ++j) {
-      const float v = __builtin_fabsf(x[j0 + j]);
-      inside[count] = v;
-      count += (v >= low) & (v <= high);
-    }
+  std::int64_t count = 0, over = 0, j = 0;
+  for (; j + 16 <= n; j += 16) {
+    unsigned more = 0, hits = 0;
+    compare_magnitudes(x + j, low, high, hits, more);
+    over += __builtin_popcount(more);
+    for (hits &= ~more; hits != 0; hits &= hits - 1) inside[count++] = __builtin_fabsf(x[j + __builtin_ctz(hits)]);
+  }
+  for (; j < n; ++j) {
+    const float v = __builtin_fabsf(x[j]);
+    over += v > high;
+    inside[count] = v;
+    count += (v >= low) & (v <= high);
   }
   *above += over;
   return count;

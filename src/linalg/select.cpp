@@ -38,7 +38,7 @@ struct Bracket {
   float low, high;
 };
 
-/// A range of magnitudes that holds the k-th largest with high probability (more than six standard deviations of the
+/// A range of magnitudes that holds the k-th largest with high probability (four standard deviations of the
 /// sample).
 Bracket sample_bracket(const FactoredRows& x, std::int64_t k) {
   const std::int64_t entries = x.rows() * x.cols(), count = std::clamp<std::int64_t>(entries / 64, 4096, kMostSamples);
@@ -57,30 +57,38 @@ Bracket sample_bracket(const FactoredRows& x, std::int64_t k) {
   return out;
 }
 
+/// Magnitudes above a bracket, counted, and those inside it, kept tile by tile.
 struct Collected {
   std::int64_t above = 0;
-  std::vector<float> inside;
+  std::vector<std::vector<float>> inside;
+
+  std::int64_t equal_in(size_t tile, float value) const {
+    return std::count(inside[tile].begin(), inside[tile].end(), value);
+  }
+  std::vector<float> all() const {
+    std::vector<float> out;
+    size_t total = 0;
+    for (const auto& part : inside) total += part.size();
+    out.reserve(total);
+    for (const auto& part : inside) out.insert(out.end(), part.begin(), part.end());
+    return out;
+  }
 };
 
 Collected collect(const FactoredRows& x, const Bracket& range, int threads) {
-  std::vector<Collected> parts(static_cast<size_t>(tile_count(x.rows())));
-  parallel_for(static_cast<std::int64_t>(parts.size()), threads, [&](std::int64_t tile) {
-    Collected& part = parts[static_cast<size_t>(tile)];
+  Collected out;
+  out.inside.resize(static_cast<size_t>(tile_count(x.rows())));
+  std::vector<std::int64_t> above(out.inside.size(), 0);
+  parallel_for(static_cast<std::int64_t>(above.size()), threads, [&](std::int64_t tile) {
+    const auto t = static_cast<size_t>(tile);
     std::vector<float> found(kBlockRows * kBlockCols);
     for_blocks(x, tile, [&](std::int64_t, std::int64_t, std::int64_t rows, std::int64_t cols, const float* block) {
-      const std::int64_t n = kernels().bracket(block, rows * cols, range.low, range.high, &part.above, found.data());
-      part.inside.insert(part.inside.end(), found.begin(), found.begin() + n);
+      const std::int64_t n = kernels().bracket(block, rows * cols, range.low, range.high, &above[t], found.data());
+      out.inside[t].insert(out.inside[t].end(), found.begin(), found.begin() + n);
     });
   });
-  Collected all;
-  size_t total = 0;
-  for (const Collected& p : parts) all.above += p.above, total += p.inside.size();
-  all.inside.reserve(total);
-  for (Collected& p : parts) {
-    all.inside.insert(all.inside.end(), p.inside.begin(), p.inside.end());
-    p.inside = {};
-  }
-  return all;
+  for (const std::int64_t count : above) out.above += count;
+  return out;
 }
 
 /// Exact k-th largest magnitude by two histograms of 16 bits each: always right, two passes.
@@ -118,58 +126,33 @@ float kth_by_histogram(const FactoredRows& x, std::int64_t k, int threads) {
   return 0.0f;
 }
 
-/// The flat index of the `quota`-th entry whose magnitude equals `value`.
-std::int64_t locate_tie(const FactoredRows& x, float value, std::int64_t quota, int threads) {
-  std::vector<std::vector<std::int64_t>> parts(static_cast<size_t>(tile_count(x.rows())));
-  parallel_for(static_cast<std::int64_t>(parts.size()), threads, [&](std::int64_t tile) {
-    auto& part = parts[static_cast<size_t>(tile)];
-    for_blocks(x, tile,
-               [&](std::int64_t i0, std::int64_t j0, std::int64_t rows, std::int64_t cols, const float* block) {
-                 for (std::int64_t i = 0; i < rows; ++i)
-                   for (std::int64_t j = 0; j < cols; ++j)
-                     if (std::fabs(block[i * cols + j]) == value) part.push_back((i0 + i) * x.cols() + j0 + j);
-               });
-    std::sort(part.begin(), part.end());
+/// The flat index of the `quota`-th entry of one tile whose magnitude equals `value`.
+std::int64_t locate_tie(const FactoredRows& x, std::int64_t tile, float value, std::int64_t quota) {
+  std::vector<std::int64_t> places;
+  for_blocks(x, tile, [&](std::int64_t i0, std::int64_t j0, std::int64_t rows, std::int64_t cols, const float* block) {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < cols; ++j)
+        if (std::fabs(block[i * cols + j]) == value) places.push_back((i0 + i) * x.cols() + j0 + j);
   });
-  for (const auto& part : parts) {
-    if (quota <= static_cast<std::int64_t>(part.size())) return part[static_cast<size_t>(quota - 1)];
-    quota -= static_cast<std::int64_t>(part.size());
-  }
-  return std::numeric_limits<std::int64_t>::max();
+  std::sort(places.begin(), places.end());
+  return places[static_cast<size_t>(quota - 1)];
 }
 
-struct Ranked {
-  float value = 0;
-  std::int64_t greater = 0, equal = 0;
-};
-
-/// The `rank`-th largest of `values` (rank from 1), with how many are greater and equal.
-Ranked rank_in(std::vector<float>& values, std::int64_t rank) {
+/// The `rank`-th largest (from 1) of what was collected; the tie among equals is looked for in its tile alone.
+Threshold threshold_in(const FactoredRows& x, const Collected& found, std::int64_t rank) {
+  std::vector<float> values = found.all();
   const auto at = values.begin() + (rank - 1);
   std::nth_element(values.begin(), at, values.end(), std::greater<>());
-  Ranked out{*at, 0, 0};
-  for (const float v : values) out.greater += v > out.value, out.equal += v == out.value;
+  Threshold out{*at, std::numeric_limits<std::int64_t>::max()};
+  // Entries that are zero change nothing whether kept or not.
+  if (out.value == 0.0f) return out;
+  std::int64_t quota = rank, equal = 0;
+  for (const float v : values) quota -= v > out.value, equal += v == out.value;
+  if (quota == equal) return out;
+  size_t tile = 0;
+  for (std::int64_t n; (n = found.equal_in(tile, out.value)) < quota; ++tile) quota -= n;
+  out.last_tie = locate_tie(x, static_cast<std::int64_t>(tile), out.value, quota);
   return out;
-}
-
-Ranked count_around(const FactoredRows& x, float value, int threads) {
-  Collected exact = collect(x, {value, value}, threads);
-  return {value, exact.above, static_cast<std::int64_t>(exact.inside.size())};
-}
-
-Ranked kth_magnitude(const FactoredRows& x, std::int64_t k, int threads) {
-  const Bracket range =
-      x.rows() * x.cols() <= kSmall ? Bracket{0.0f, std::numeric_limits<float>::infinity()} : sample_bracket(x, k);
-  if (range.low > 0.0f || x.rows() * x.cols() <= kSmall) {
-    Collected found = collect(x, range, threads);
-    const std::int64_t wanted = k - found.above;
-    if (wanted >= 1 && wanted <= static_cast<std::int64_t>(found.inside.size())) {
-      Ranked out = rank_in(found.inside, wanted);
-      out.greater += found.above;
-      return out;
-    }
-  }
-  return count_around(x, kth_by_histogram(x, k, threads), threads);
 }
 
 }  // namespace
@@ -181,12 +164,18 @@ float Threshold::at(std::int64_t flat) const {
 Threshold largest_entries(const FactoredRows& x, std::int64_t k, int threads) {
   if (k <= 0) return {std::numeric_limits<float>::infinity(), -1};
   if (k >= x.rows() * x.cols()) return {};
-  const Ranked kth = kth_magnitude(x, k, threads);
-  Threshold out{kth.value, std::numeric_limits<std::int64_t>::max()};
-  const std::int64_t quota = k - kth.greater;
-  // Entries that are zero change nothing whether kept or not.
-  if (quota < kth.equal && kth.value > 0.0f) out.last_tie = locate_tie(x, kth.value, quota, threads);
-  return out;
+  const bool small = x.rows() * x.cols() <= kSmall;
+  const Bracket range = small ? Bracket{0.0f, std::numeric_limits<float>::infinity()} : sample_bracket(x, k);
+  if (small || range.low > 0.0f) {
+    const Collected found = collect(x, range, threads);
+    std::int64_t inside = 0;
+    for (const auto& part : found.inside) inside += static_cast<std::int64_t>(part.size());
+    if (k > found.above && k <= found.above + inside) return threshold_in(x, found, k - found.above);
+  }
+  const float kth = kth_by_histogram(x, k, threads);
+  if (kth == 0.0f) return {0.0f, std::numeric_limits<std::int64_t>::max()};
+  const Collected exact = collect(x, {kth, kth}, threads);
+  return threshold_in(x, exact, k - exact.above);
 }
 
 void keep_largest(const Threshold& t, std::int64_t cols, std::int64_t i0, std::int64_t i1, std::int64_t j0,

@@ -100,9 +100,12 @@ std::vector<EntrywiseTerm> entrywise_terms(const std::vector<Part>& parts, const
 }
 
 /// The leading right singular vectors of the plain weighted sum, [in, k]: sparsifying and electing turn them only a
-/// little.
+/// little. Undefined where finding them would cost more than they save.
 Tensor likely_rows(const std::vector<Part>& parts, const BlockContext& context, std::int64_t wanted) {
   std::vector<linalg::Term> terms;
+  std::int64_t stacked = 0;
+  for (const Part& p : parts) stacked += p.update.a.size(0);
+  if (4 * stacked > std::min(parts[0].update.b.size(0), parts[0].update.a.size(1))) return {};
   for (size_t i = 0; i < parts.size(); ++i)
     terms.push_back(
         {parts[i].update.b, parts[i].update.a, context.coefficients.shares[i].weight * parts[i].update.scale});
