@@ -53,10 +53,10 @@ def output(command, **options):
 
 def commit(root):
     try:
-        state = output(["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"], stderr=subprocess.DEVNULL)
+        describe = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        return output(describe, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return state
 
 
 def facts(root, track, threads):

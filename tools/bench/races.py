@@ -93,7 +93,7 @@ class Track:
         return sorted(str(p) for p in folder.iterdir() if p.is_dir())
 
     def rounds(self, race):
-        return 1 if self.quick else race.rounds
+        return min(2, race.rounds) if self.quick else race.rounds
 
     def run(self, race):
         folder = self.prepare(race)
@@ -126,9 +126,8 @@ class Track:
                 worker.stop()
 
     def kernel(self, race, folder):
-        common = [str(folder)]
-        ours = [str(self.bench), "kernel", *common, race.method, str(RANK), str(DENSITY), str(self.out / "ours")]
-        peft = self.peft("kernel", *common, PEFT_NAMES[race.method], RANK, DENSITY, self.out / "peft", self.threads)
+        ours = [str(self.bench), "kernel", str(folder), race.method, str(RANK), str(DENSITY), str(self.out / "ours")]
+        peft = self.peft("kernel", folder, PEFT_NAMES[race.method], RANK, DENSITY, self.out / "peft", self.threads)
         return self.serve(ours, peft, self.rounds(race))
 
     def process(self, race, folder):

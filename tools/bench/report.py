@@ -31,8 +31,8 @@ def bare(sides):
         f"bare libtorch process: {duration(ours['median'])}, {memory(ours['memory_kib'])}; "
         f"importing PEFT: {duration(peft['median'])}, {memory(peft['memory_kib'])}\n"
         "times: median (minimum) of runs; memory: peak of the whole process; error: relative, of the best possible;\n"
-        "ours, PEFT: by how much above the best, or the error itself where the best is 0 (dare_ties: each side has masks\n"
-        "of its own, and the best is that of PEFT's)"
+        "ours, PEFT: by how much above the best, or the error itself where the best is 0\n"
+        "(dare_ties: each side has masks of its own, and the best is that of PEFT's)"
     )
 
 
