@@ -2,7 +2,7 @@
 # weft-config.cmake, because users of a static libweft link the same libraries.
 
 # Tested with 2.13.0; an older one than this is refused.
-set(WEFT_TORCH_OLDEST 2.7.0)
+set(WEFT_TORCH_OLDEST 2.13.0)
 
 # weft_torch_version(<prefix> <out>): version of the libtorch under a prefix, empty if there is none.
 function(weft_torch_version prefix out)
