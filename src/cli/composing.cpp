@@ -88,7 +88,7 @@ void print_report(const flow::ComposeReport& report, const flow::ComposeJob& job
   const auto by_error = [](const auto& a, const auto& b) { return a.error < b.error; };
   const auto& worst = *std::max_element(modules.begin(), modules.end(), by_error);
   out << fmt::format("  norm {}, relative truncation error {:.3g} (largest {:.3g} in {})\n",
-                     format_number(report.merge.norm), report.merge.error, worst.error, worst.name);
+                     format_number(report.merge.norm), report.merge.error, worst.error, printable(worst.name));
 }
 
 void print_rehearsal(const flow::ComposeReport& report, const flow::ComposeJob& job, std::ostream& out) {

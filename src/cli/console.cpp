@@ -5,6 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "cli/table.h"
 
 namespace weft::cli {
 
@@ -25,7 +29,8 @@ std::string remaining_time(double elapsed, std::int64_t done, std::int64_t total
   return format_seconds(elapsed * static_cast<double>(total - done) / static_cast<double>(done)) + " left";
 }
 
-void print_labelled(const Session& session, std::string_view label, int colour, std::string_view text) {
+void print_labelled(const Session& session, std::string_view label, int colour, std::string_view given) {
+  const std::string text = printable(given, true);
   if (session.color)
     session.err << fmt::format("weft: \033[{}m{}:\033[0m {}\n", colour, label, text);
   else
@@ -45,10 +50,30 @@ std::string format_seconds(double seconds) {
 
 void print_error(const Session& session, std::string_view text) { print_labelled(session, "error", 31, text); }
 
+void print_warning(const Session& session, std::string_view text) { print_labelled(session, "warning", 33, text); }
+
+Console::Console(Session& session, bool quiet)
+    : session_(session), quiet_(quiet), exceptions_(std::uncaught_exceptions()) {}
+
+Console::~Console() {
+  clear_bar();
+  if (std::uncaught_exceptions() > exceptions_)
+    session_.held = std::move(pending_);
+  else
+    print_pending();
+}
+
 void Console::warning(std::string_view text) {
   if (quiet_ || !said_.emplace(text).second) return;
+  pending_.emplace_back(text);
+  if (session_.tty) print_pending();
+}
+
+void Console::print_pending() {
+  if (pending_.empty()) return;
   clear_bar();
-  print_labelled(session_, "warning", 33, text);
+  for (const std::string& text : pending_) print_warning(session_, text);
+  pending_.clear();
 }
 
 void Console::clear_bar() {
@@ -61,7 +86,7 @@ void Console::draw_bar(std::string_view what, std::int64_t done, std::int64_t to
   const size_t full = kBarCells * static_cast<size_t>(done) / static_cast<size_t>(total);
   std::string line =
       fmt::format("{} [{}{}] {}/{} {}  {}", what, std::string(full, '#'), std::string(kBarCells - full, '.'), done,
-                  total, remaining_time(elapsed, done, total), now);
+                  total, remaining_time(elapsed, done, total), printable(now));
   line.resize(std::min(line.size(), terminal_width() - 1));
   session_.err << "\r\033[K" << line << std::flush;
   bar_shown_ = true;
@@ -85,6 +110,7 @@ void Console::progress(std::string_view what, std::int64_t done, std::int64_t to
     draw_bar(what, done, total, now);
     return;
   }
+  print_pending();
   const double elapsed = std::chrono::duration<double>(moment - start_).count();
   session_.err << fmt::format("weft: {} {} of {}, {}\n", what, done, total, remaining_time(elapsed, done, total))
                << std::flush;

@@ -78,9 +78,9 @@ void print_modules(const adapter::Adapter& member, const adapter::AdapterReport*
     }
     table.add(std::move(row));
   }
-  out << "\n" << (member.info().name.empty() ? "modules" : member.info().name) << "\n" << table.text(2);
+  out << "\n" << (member.info().name.empty() ? "modules" : printable(member.info().name)) << "\n" << table.text(2);
   for (const adapter::FullTensor& tensor : member.full_tensors())
-    out << fmt::format("  {} [{}], replaces the base's\n", tensor.name, fmt::join(tensor.shape, ", "));
+    out << fmt::format("  {} [{}], replaces the base's\n", printable(tensor.name), fmt::join(tensor.shape, ", "));
 }
 
 void print_matrix(const adapter::Pool& pool, const std::vector<std::vector<double>>& rows, std::string_view title,

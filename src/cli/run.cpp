@@ -10,6 +10,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/console.h"
@@ -24,6 +25,7 @@ namespace weft::cli {
 namespace {
 
 constexpr int kFailed = 1, kWrongUsage = 2, kBadInput = 3;
+constexpr const char* kOutOfMemory = "out of memory; --memory 512MiB bounds what a merge works with";
 
 std::string version_text() {
   return fmt::format("weft {}\nlibtorch {}\nbuild {}\nthreads {}", version(), torch_version(), build_type(),
@@ -115,6 +117,13 @@ void build_program(CLI::App& root, Session& session) {
   add_methods(root, session);
 }
 
+/// The error first, then what the run had warned of. Returns `code`.
+int report_failure(Session& session, int code, const std::string& text) {
+  print_error(session, text);
+  for (const std::string& warning : session.held) print_warning(session, warning);
+  return code;
+}
+
 std::string first_line(std::string text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
@@ -129,17 +138,16 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
     return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return root.exit(error, out, err);
-    print_error(session, usage_text(root, error));
-    return kWrongUsage;
+    return report_failure(session, kWrongUsage, usage_text(root, error));
   } catch (const Error& error) {
-    print_error(session, error.what());
-    return exit_code(error.blame());
+    return report_failure(session, exit_code(error.blame()), error.what());
+  } catch (const std::system_error& error) {
+    return report_failure(session, kFailed, fmt::format("the system refused: {}", first_line(error.what())));
   } catch (const std::bad_alloc&) {
-    print_error(session, "out of memory; --memory 512MiB bounds what a merge works with");
-    return kFailed;
+    return report_failure(session, kFailed, kOutOfMemory);
   } catch (const std::exception& error) {
-    print_error(session, first_line(error.what()));
-    return kFailed;
+    const std::string text = first_line(error.what());
+    return report_failure(session, kFailed, text.find("can't allocate memory") != text.npos ? kOutOfMemory : text);
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <ostream>
+#include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -12,8 +14,9 @@ namespace weft::cli {
 struct Session {
   std::ostream& out;
   std::ostream& err;
-  bool tty = false;    ///< `err` is a terminal
-  bool color = false;  ///< colours on `err`
+  bool tty = false;                    ///< `err` is a terminal
+  bool color = false;                  ///< colours on `err`
+  std::vector<std::string> held = {};  ///< warnings of a run that failed, printed after its error
 };
 
 /// Each adds one command; its options live as long as `root`.

@@ -15,6 +15,7 @@ Table::Table(std::vector<std::string> titles) : titles_(std::move(titles)) {
 
 void Table::add(std::vector<std::string> row) {
   row.resize(titles_.size());
+  for (std::string& cell : row) cell = printable(cell);
   rows_.push_back(std::move(row));
 }
 
@@ -35,6 +36,18 @@ std::string Table::text(size_t indent) const {
   };
   put(titles_);
   for (const auto& row : rows_) put(row);
+  return out;
+}
+
+std::string printable(std::string_view text, bool lines) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && !(lines && c == '\n')) || byte == 0x7F)
+      out += fmt::format("\\x{:02x}", byte);
+    else
+      out += c;
+  }
   return out;
 }
 

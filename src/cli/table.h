@@ -22,6 +22,9 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// Names from files on a terminal: control characters become `\x1b`, so that none can forge lines or colours; newlines
+/// stay when `lines`.
+std::string printable(std::string_view text, bool lines = false);
 /// Columns a text takes on a terminal: UTF-8 code points.
 size_t display_width(std::string_view text);
 /// `147 456`: thousands apart.

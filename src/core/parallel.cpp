@@ -13,6 +13,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -55,16 +56,26 @@ class FirstError {
   std::atomic<bool> stop_{false};
 };
 
-/// Runs `body` on the calling thread and on `threads - 1` others.
-void run_on_threads(int threads, const std::function<void()>& body) {
-  const int restored = at::get_num_threads();
-  std::vector<std::thread> others;
-  for (int t = 1; t < threads; ++t)
+/// One more thread that runs `body`; false when the system has none left.
+bool start_thread(std::vector<std::thread>& others, const std::function<void()>& body) {
+  try {
     others.emplace_back([&body] {
       at::set_num_threads(1);
       inside_worker = true;
       body();
     });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+/// Runs `body` on the calling thread and on `threads - 1` others, or as many as the system grants.
+void run_on_threads(int threads, const std::function<void()>& body) {
+  const int restored = at::get_num_threads();
+  std::vector<std::thread> others;
+  others.reserve(static_cast<size_t>(threads));  // nothing may throw while threads are running
+  while (static_cast<int>(others.size()) + 1 < threads && start_thread(others, body)) continue;
   {
     const WorkerScope scope;
     body();

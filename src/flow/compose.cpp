@@ -1,10 +1,13 @@
 #include "weft/flow/compose.h"
 
 #include <c10/core/ScalarType.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "flow/dtype.h"
@@ -39,11 +42,19 @@ class WarningList {
 };
 
 /// The pool with ordinary deltas where base_model is there to make them so.
-adapter::Pool on_base(adapter::Pool pool, const ComposeJob& job) {
+adapter::Pool on_base(adapter::Pool pool, const ComposeJob& job, WarningList& warnings) {
   const auto& members = pool.adapters();
   const bool needed = std::any_of(members.begin(), members.end(),
                                   [](const adapter::Adapter& member) { return !member.info().needs_base.empty(); });
-  if (job.base_model.empty() || !needed || merge::carries_whole(pool, job.spec)) return pool;
+  if (job.base_model.empty()) return pool;
+  if (!needed || merge::carries_whole(pool, job.spec)) {
+    // The name of a model on a hub is fine where no weights are needed; what is meant as a path should be there.
+    const bool path = job.base_model.find_first_of("./~") == 0;
+    std::error_code ignored;
+    if (path && !std::filesystem::exists(job.base_model, ignored))
+      warnings.add(fmt::format("base_model {} is not there; this merge does not need it", job.base_model));
+    return pool;
+  }
   return adapter::with_base(pool, adapter::BaseWeights::open(job.base_model));
 }
 
@@ -64,7 +75,7 @@ Prepared prepare(const ComposeJob& job, const merge::RunOptions& options, Compos
     report.adapters.push_back(member.info().name);
     for (const std::string& text : member.info().warnings) warnings.add(member.info().name + ": " + text);
   }
-  pool = on_base(std::move(pool), job);
+  pool = on_base(std::move(pool), job, warnings);
   report.output = job.output;
   const c10::ScalarType dtype = output_dtype(job.dtype, pool);
   report.dtype = io::dtype_name(dtype);
@@ -106,7 +117,7 @@ Value provenance_of(const ComposeJob& job, const ComposeReport& report) {
   ComposeJob portable = job;
   portable.output.clear();
   portable.force = false;
-  portable.dtype = report.dtype;
+  if (!report.merge.carried) portable.dtype = report.dtype;  // a carried adapter may have several
   for (size_t i = 0; i < portable.adapters.size(); ++i) portable.adapters[i].name = report.adapters[i];
   Value recipe = to_recipe(portable);
   quote_texts(recipe);
@@ -143,7 +154,9 @@ ComposeReport compose(const ComposeJob& job, const merge::RunOptions& options) {
   WarningList warnings(report, options.log != nullptr ? *options.log : silent_log());
   check_output(job);
   const Prepared prepared = prepare(job, options, report, warnings);
-  adapter::AdapterWriter writer(job.output, prepared.pool, {prepared.dtype, job.force});
+  // Nobody asked for a dtype: what is carried over whole stays as it is, biases and heads beside half-precision factors
+  // included.
+  adapter::AdapterWriter writer(job.output, prepared.pool, {prepared.dtype, job.force, job.dtype.empty()});
   report.merge = merge::merge(prepared.pool, job.spec, writer, options);
   warnings.add(report.merge.warnings);
   report.output_bytes = writer.bytes();

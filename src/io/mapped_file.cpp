@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 #include "weft/core/error.h"
 
@@ -18,7 +19,9 @@ namespace weft::io {
 namespace {
 
 [[noreturn]] void cannot_map(const std::filesystem::path& path, int code) {
-  throw InputError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(code)));
+  const std::string text = fmt::format("{}: cannot read: {}", path.string(), std::strerror(code));
+  if (code == ENOMEM || code == EMFILE || code == ENFILE) throw Error(text);  // the machine's limits, not the file's
+  throw InputError(text);
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ class SafetensorsFile final : public TensorFile {
     entries_.reserve(header.tensors.size());
     ranges_.reserve(header.tensors.size());
     for (HeaderTensor& t : header.tensors) take(t);
-    check_cover();
     index();
+    check_cover();
   }
 
   Tensor load(const std::string& name) const override {

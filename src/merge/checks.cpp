@@ -154,7 +154,7 @@ void check_variants(const adapter::Pool& pool, const MergeSpec& spec, const Laye
   refuse_modules(pool, spec, reasons);
   if (!reasons.empty())
     throw UnsupportedError(
-        fmt::format("method {} cannot compose this pool:\n  {}", spec.method, fmt::join(reasons, "\n  ")));
+        fmt::format("method {} cannot compose this pool: {}", spec.method, fmt::join(reasons, "\n  ")));
   for (const adapter::PoolModule& m : pool.modules())
     coefficients_at(spec, layers.locate(m.info.name), m.owners, pool.size());
 }

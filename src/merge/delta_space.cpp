@@ -16,7 +16,8 @@ namespace {
 /// ‖Σ scale b a‖ from the stacked factors, in float64.
 double stacked_norm(const linalg::Factored& f) {
   const Tensor gram_b = at::mm(f.b.t(), f.b).to(at::kDouble), gram_a = at::mm(f.a, f.a.t()).to(at::kDouble);
-  return std::sqrt(std::max(0.0, (gram_b * gram_a).sum().item<double>()));
+  const double squared = (gram_b * gram_a).sum().item<double>();
+  return std::sqrt(squared < 0 ? 0.0 : squared);  // a NaN stays one, and is refused
 }
 
 linalg::Factored weighted_sum(const std::vector<Part>& parts, const BlockContext& context) {

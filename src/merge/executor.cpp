@@ -8,6 +8,7 @@
 #include "merge/checks.h"
 #include "merge/estimate.h"
 #include "merge/full_tensors.h"
+#include "merge/overflow.h"
 #include "merge/spaces.h"
 #include "weft/core/parallel.h"
 #include "weft/merge/merge.h"
@@ -68,15 +69,13 @@ void merge_biases(const Run& run, const adapter::PoolModule& m, const std::vecto
 
 void add_block(const Run& run, const std::vector<Part>& parts, const BlockContext& context, Merged& out, double& norm2,
                double& lost2) {
-  linalg::Factored f;
-  if (run.spec.space == Space::kFactors) {
+  const linalg::Factored f = merge_in_range(parts, context, [&] {
+    if (run.spec.space != Space::kFactors) return merge_in_delta_space(parts, context);
     FactorResult r = merge_in_factor_space(parts, context);
     out.cross_squared += r.cross_terms * r.cross_terms;
     out.intended_squared += r.intended * r.intended;
-    f = std::move(r.factors);
-  } else {
-    f = merge_in_delta_space(parts, context);
-  }
+    return std::move(r.factors);
+  });
   norm2 += f.norm * f.norm;
   lost2 += f.error * f.norm * f.error * f.norm;
   out.result.rank = std::max(out.result.rank, f.a.size(0));
@@ -270,8 +269,10 @@ MemoryResult merge_module(const std::string& module, const std::vector<std::stri
   const int threads = options.threads > 0 ? options.threads : default_threads();
   const BlockContext context{spec, c, options.memory > 0 ? options.memory : default_memory(), threads};
   const SerialTorch serial;  // the result must not depend on libtorch's threads
-  const linalg::Factored f = spec.space == Space::kFactors ? merge_in_factor_space(parts, context).factors
-                                                           : merge_in_delta_space(parts, context);
+  const linalg::Factored f = merge_in_range(parts, context, [&] {
+    return spec.space == Space::kFactors ? merge_in_factor_space(parts, context).factors
+                                         : merge_in_delta_space(parts, context);
+  });
   return {{{f.b, f.a, 1.0}}, f.norm, f.error};
 }
 

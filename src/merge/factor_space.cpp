@@ -72,7 +72,8 @@ Tensor sum_of(const std::vector<Tensor>& tensors) {
 /// ‖Σ ± b a‖ of a list of factor pairs, float64.
 double pairs_norm(const std::vector<Tensor>& bs, const std::vector<Tensor>& as) {
   const Tensor b = at::cat(bs, 1).to(at::kDouble), a = at::cat(as, 0).to(at::kDouble);
-  return std::sqrt(std::max(0.0, (at::mm(b.t(), b) * at::mm(a, a.t())).sum().item<double>()));
+  const double squared = (at::mm(b.t(), b) * at::mm(a, a.t())).sum().item<double>();
+  return std::sqrt(squared < 0 ? 0.0 : squared);  // a NaN stays one, and is refused
 }
 
 }  // namespace

@@ -14,12 +14,14 @@ namespace {
 std::string after_two_steps(bool tty, bool quiet) {
   std::ostringstream out, err;
   weft::cli::Session session{out, err, tty, false};
-  weft::cli::Console console(session, quiet);
-  console.progress("merging", 0, 4, "");
-  std::this_thread::sleep_for(std::chrono::milliseconds(150));
-  console.progress("merging", 2, 4, "layers.1");
-  console.warning("odd");
-  console.warning("odd");
+  {
+    weft::cli::Console console(session, quiet);
+    console.progress("merging", 0, 4, "");
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    console.progress("merging", 2, 4, "layers.1");
+    console.warning("odd");
+    console.warning("odd");
+  }
   return err.str();
 }
 
