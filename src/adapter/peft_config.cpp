@@ -129,6 +129,8 @@ void read_targets(const ConfigReader& in, const std::string& file, PeftConfig& o
   out.target_parameters = in.texts("target_parameters");
   out.modules_to_save = in.texts("modules_to_save");
   const Value* targets = in.get("target_modules");
+  if (targets != nullptr && targets->is_scalar() && !targets->quoted)
+    in.wrong(*targets, "target_modules", "a text or a list of texts");
   if (targets != nullptr && targets->is_scalar())
     out.target_regex.emplace_back(targets->scalar, file + ": target_modules");
   else

@@ -50,18 +50,29 @@ bool sort_by_usual_position(std::vector<std::string>& names) {
   return true;
 }
 
+/// The parameters of `module` that `target_parameters` names: with the module's path (`dotted`), or bare.
+std::vector<std::string> named_parameters(const PeftConfig& config, const std::string& module, bool dotted) {
+  std::vector<std::string> found;
+  for (const std::string& target : config.target_parameters) {
+    const size_t dot = target.rfind('.');
+    if ((dot != std::string::npos) != dotted) continue;
+    const std::string name = dotted ? target.substr(dot + 1) : target;
+    const bool fits =
+        dotted ? is_tail_of(std::string_view(target).substr(0, dot), module) : !is_target_module(config, module);
+    if (fits && std::find(found.begin(), found.end(), name) == found.end()) found.push_back(name);
+  }
+  return found;
+}
+
 }  // namespace
 
 std::vector<std::string> expert_parameters(const PeftConfig& config, const std::string& module, int depths,
                                            std::string& warning) {
-  std::vector<std::string> found;
-  for (const std::string& target : config.target_parameters) {
-    const size_t dot = target.rfind('.');
-    const std::string name = dot == std::string::npos ? target : target.substr(dot + 1);
-    const bool fits = dot == std::string::npos ? !is_target_module(config, module)
-                                               : is_tail_of(std::string_view(target).substr(0, dot), module);
-    if (fits && std::find(found.begin(), found.end(), name) == found.end()) found.push_back(name);
-  }
+  std::vector<std::string> found = named_parameters(config, module, true);
+  // A bare name is a parameter of any module that has one, so it counts only where the full names do not suffice.
+  if (static_cast<int>(found.size()) != depths)
+    for (const std::string& name : named_parameters(config, module, false))
+      if (std::find(found.begin(), found.end(), name) == found.end()) found.push_back(name);
   if (found.empty() && depths == 1) return {};
   if (static_cast<int>(found.size()) != depths)
     throw InputError(fmt::format(

@@ -231,9 +231,9 @@ void Pool::survey() {
 
 void Pool::check_compatible() const {
   if (misfits_.empty()) return;
-  std::string text = fmt::format(
-      "these adapters do not belong to one base model; {} of {} modules differ:", misfits_.size(), modules_.size());
-  for (size_t i = 0; i < std::min(misfits_.size(), kMisfitsShown); ++i) text += "\n  " + misfits_[i];
+  std::string text = fmt::format("these adapters do not belong to one base model; {} of {} modules differ: {}",
+                                 misfits_.size(), modules_.size(), misfits_[0]);
+  for (size_t i = 1; i < std::min(misfits_.size(), kMisfitsShown); ++i) text += "\n  " + misfits_[i];
   if (misfits_.size() > kMisfitsShown) text += fmt::format("\n  and {} more", misfits_.size() - kMisfitsShown);
   throw InputError(text);
 }

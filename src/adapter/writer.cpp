@@ -29,9 +29,13 @@ constexpr const char* kKeyPrefix = "base_model.model.";
 
 /// True if writing to `out` would replace `input`: it is the same place, or holds it.
 bool would_replace(const std::filesystem::path& out, const std::filesystem::path& input) {
-  std::error_code ignored;
-  const auto target = std::filesystem::weakly_canonical(std::filesystem::absolute(out), ignored).lexically_normal();
-  const auto source = std::filesystem::weakly_canonical(std::filesystem::absolute(input), ignored).lexically_normal();
+  const auto resolved = [](const std::filesystem::path& path) {
+    std::error_code failed;  // a loop of links, a name too long: what cannot be resolved is compared as it is written
+    const auto whole = std::filesystem::absolute(path);
+    const auto real = std::filesystem::weakly_canonical(whole, failed);
+    return (failed ? whole : real).lexically_normal();
+  };
+  const auto target = resolved(out), source = resolved(input);
   auto at = source.begin();
   for (const auto& part : target) {
     if (part.empty()) continue;  // a trailing separator
@@ -81,6 +85,12 @@ struct AdapterWriter::State {
 
   /// PEFT either replaces a module or updates it with factors.
   void refuse_saved_target(const FullTensor& info) const {
+    const std::string holder = info.name.substr(0, info.name.rfind('.'));
+    if (info.kind == FullTensor::Kind::kTokenRows && place.count(holder) != 0)
+      throw UnsupportedError(fmt::format(
+          "{} replaces rows of {}, but another adapter updates {} with factors; PEFT can do only one of both, so leave "
+          "one out (full_tensors: drop)",
+          info.key, holder, holder));
     for (const std::string& entry : saving_entries(inputs, info.name))
       for (const ModuleInfo& module : known) {
         const std::vector<std::string> same = saving_entries(inputs, module.name);
@@ -90,6 +100,14 @@ struct AdapterWriter::State {
               "only one of both, so leave one out (full_tensors: drop)",
               info.key, entry, module.name));
       }
+  }
+
+  void note_giver(const std::string& owner) {
+    for (const Adapter& adapter : inputs) {
+      const auto same = [&](const Adapter& other) { return other.info().name == adapter.info().name; };
+      if ((owner.empty() || adapter.info().name == owner) && std::none_of(givers.begin(), givers.end(), same))
+        givers.push_back(adapter);
+    }
   }
 
   /// The tensor file, begun with every name that may come.
@@ -136,6 +154,7 @@ struct AdapterWriter::State {
   std::vector<ModuleInfo> known;                       // what the pool says may come
   std::unordered_map<std::string, std::string> place;  // module name -> path in the wrapped model
   std::vector<FullTensor> full_known, full;
+  std::vector<Adapter> givers;  // whose full tensors were added
   std::vector<WrittenModule> modules;
   std::map<std::string, WrittenTensor> written;
   std::unique_ptr<io::SafetensorsWriter> tensors;
@@ -164,7 +183,7 @@ void AdapterWriter::add(const ModuleInfo& module, const std::vector<LowRank>& bl
   s.modules.push_back({module, layout.rank, layout.bias.defined()});
 }
 
-void AdapterWriter::add_full(const FullTensor& info, const Tensor& tensor) {
+void AdapterWriter::add_full(const FullTensor& info, const Tensor& tensor, const std::string& owner) {
   State& s = *state_;
   if (s.carried) throw UsageError("nothing can be added beside an adapter that is carried over whole");
   s.refuse_saved_target(info);
@@ -172,6 +191,7 @@ void AdapterWriter::add_full(const FullTensor& info, const Tensor& tensor) {
   const bool mean = tensor.scalar_type() != info.dtype;
   s.put(s.full_key(info), cast_checked(tensor, mean ? s.options.dtype : info.dtype, info.key));
   s.full.push_back(info);
+  s.note_giver(owner);
 }
 
 void AdapterWriter::carry(const Adapter& adapter) {
@@ -188,7 +208,9 @@ void AdapterWriter::carry(const Adapter& adapter) {
   s.begin_file(keys);
   for (const std::string& key : keys) {
     const Tensor tensor = source->load(key);
-    s.put(key, cast_checked(tensor, tensor.is_floating_point() ? s.options.dtype : tensor.scalar_type(), key));
+    const bool cast = !s.options.keep_dtypes && tensor.is_floating_point();
+    s.put(key, cast_checked(tensor, cast ? s.options.dtype : tensor.scalar_type(),
+                            fmt::format("{}: tensor '{}'", adapter.info().tensors.string(), key)));
     source->release(key);
   }
 }
@@ -198,7 +220,8 @@ void AdapterWriter::finish(const Value& provenance) {
   if (s.written.empty()) throw UsageError("an adapter without any tensor cannot be written");
   if (!s.carried) s.complete_biases();
   const std::filesystem::path folder = s.staged.path();
-  const Value config = s.carried ? sorted_config(s.carried->info().config) : output_config(s.inputs, s.modules, s.full);
+  const Value config =
+      s.carried ? sorted_config(s.carried->info().config) : output_config(s.inputs, s.modules, s.full, s.givers);
   s.tensors->finish();
   write_json(folder / kConfigFile, config);
   check_tensors(folder / kTensorsFile, s.written);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string_view>
@@ -129,6 +130,24 @@ Value of_owners(const std::vector<Adapter>& inputs, const std::vector<FullTensor
   return owners.empty() ? Value() : agreed(owners, key);
 }
 
+/// True if one of the tensors belongs to a head that PEFT adds to modules_to_save for classification and span tasks.
+bool holds_task_head(const std::vector<FullTensor>& tensors) {
+  static constexpr std::string_view kHeads[] = {"classifier", "score", "qa_outputs"};
+  return std::any_of(tensors.begin(), tensors.end(), [](const FullTensor& tensor) {
+    return std::any_of(std::begin(kHeads), std::end(kHeads),
+                       [&](std::string_view head) { return entry_saves(std::string(head), tensor.name); });
+  });
+}
+
+/// The task of the first input, unless its head was dropped: for such tasks PEFT demands the head on loading.
+Value kept_task(const std::vector<Adapter>& inputs, const std::vector<FullTensor>& full) {
+  const Value task = kept(first_config(inputs), "task_type");
+  const bool demands = task.scalar == "SEQ_CLS" || task.scalar == "TOKEN_CLS" || task.scalar == "QUESTION_ANS";
+  const bool had = std::any_of(inputs.begin(), inputs.end(),
+                               [](const Adapter& adapter) { return holds_task_head(adapter.full_tensors()); });
+  return demands && had && !holds_task_head(full) ? Value() : task;
+}
+
 void set_targets(Value& config, const std::vector<Adapter>& inputs, const std::vector<WrittenModule>& modules) {
   std::set<std::string> names, parameters;
   for (const WrittenModule& module : modules)
@@ -185,16 +204,17 @@ Value sorted_config(const Value& value) {
 }
 
 Value output_config(const std::vector<Adapter>& inputs, const std::vector<WrittenModule>& modules,
-                    const std::vector<FullTensor>& full) {
+                    const std::vector<FullTensor>& full, const std::vector<Adapter>& givers) {
   const Value* first = first_config(inputs);
   const std::int64_t rank = common_rank(modules);
   const Value patterns = rank_patterns(modules, rank);
   Value config = Value::make_map();
   config.set("alora_invocation_tokens", agreed(inputs, "alora_invocation_tokens"));
   config.set("alpha_pattern", patterns);
-  for (const std::string_view key : {"auto_mapping", "base_model_name_or_path", "revision", "task_type"})
+  for (const std::string_view key : {"auto_mapping", "base_model_name_or_path", "revision"})
     config.set(key, kept(first, key));
-  const Value bias = of_owners(inputs, full, FullTensor::Kind::kBias, "bias");
+  config.set("task_type", kept_task(inputs, full));
+  const Value bias = of_owners(givers, full, FullTensor::Kind::kBias, "bias");
   config.set("bias", bias.is_null() ? Value::text("none") : bias);
   for (const char* key : {"exclude_modules", "layers_pattern", "layers_to_transform"}) config.set(key, Value());
   config.set("fan_in_fan_out", Value::of(kept(first, "fan_in_fan_out").boolean().value_or(false)));
@@ -209,7 +229,7 @@ Value output_config(const std::vector<Adapter>& inputs, const std::vector<Writte
   config.set("r", Value::of_int(rank));
   config.set("rank_pattern", patterns);
   config.set("trainable_token_indices",
-             of_owners(inputs, full, FullTensor::Kind::kTokenRows, "trainable_token_indices"));
+             of_owners(givers, full, FullTensor::Kind::kTokenRows, "trainable_token_indices"));
   config.set("use_dora", Value::of(false));
   config.set("use_rslora", Value::of(false));
   set_targets(config, inputs, modules);

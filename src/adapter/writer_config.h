@@ -10,11 +10,11 @@ namespace weft::adapter {
 
 /**
  * `adapter_config.json` of a composed adapter: what the inputs agree on and every consumer understands, ranks and
- * alphas spelled out so that every scale is 1. Keys sorted.
+ * alphas spelled out so that every scale is 1. Keys sorted. `givers` are the inputs that the full tensors come from.
  * @throws UnsupportedError when the inputs disagree on something that changes what the tensors mean.
  */
 Value output_config(const std::vector<Adapter>& inputs, const std::vector<WrittenModule>& modules,
-                    const std::vector<FullTensor>& full);
+                    const std::vector<FullTensor>& full, const std::vector<Adapter>& givers);
 
 /// The entries of the inputs' `modules_to_save` that hold the parameter or module `name`, by PEFT's rule.
 std::vector<std::string> saving_entries(const std::vector<Adapter>& inputs, const std::string& name);

@@ -32,7 +32,7 @@ void EntrywiseMerge::find_thresholds(int threads) {
   const auto find = [&](size_t i, int inner) {
     const linalg::FactoredRows& x = terms_[i].rows;
     const auto keep = static_cast<std::int64_t>(
-        std::floor(terms_[i].density * static_cast<double>(x.rows()) * static_cast<double>(x.cols())));
+        std::floor(terms_[i].density * static_cast<double>(x.rows() * x.cols())));  // one product, as PEFT rounds it
     thresholds_[i] = linalg::largest_entries(x, keep, inner);
   };
   const int workers = threads > 0 ? threads : default_threads();

@@ -85,7 +85,7 @@ void write_full_tensors(const adapter::Pool& pool, const std::vector<FullDecisio
     const adapter::Adapter& first = pool.adapters()[static_cast<size_t>(d.from[0])];
     const FullTensor& info = stored_by(first, d.tensor->info.name);
     if (d.from.size() == 1) {
-      out.add_full(info, first.load_key(info.key));
+      out.add_full(info, first.load_key(info.key), first.info().name);
       continue;
     }
     Tensor sum;

@@ -187,6 +187,21 @@ TEST_CASE("adapter/peft_layout: parameters of experts are told apart by how deep
   CHECK(any_says(unsure.info().warnings, "is not stored"));
 }
 
+TEST_CASE("adapter/peft_layout: bare parameter names do not count for modules that a full name fits") {
+  at::manual_seed(5);
+  // What PEFT itself writes for Mixtral's router and experts.
+  weft::test::TempDir dir;
+  NamedTensors tensors = {{"base_model.model.l.mlp.experts.base_layer.lora_A.weight", at::randn({6, 4})},
+                          {"base_model.model.l.mlp.experts.base_layer.lora_B.weight", at::randn({10, 6})}};
+  weft::test::add_pair(tensors, "l.mlp.experts", 4, 5, 6);
+  weft::test::add_pair(tensors, "l.mlp.gate", 3, 4, 2);
+  const Adapter adapter =
+      open_peft(dir, R"(, "target_parameters": ["gate_up_proj", "down_proj", "gate.weight"])", tensors);
+  REQUIRE(adapter.modules().size() == 3);
+  for (const char* name : {"l.mlp.gate.weight", "l.mlp.experts.gate_up_proj", "l.mlp.experts.down_proj"})
+    CHECK(adapter.find(name) != nullptr);
+}
+
 TEST_CASE("adapter/peft_layout: block-diagonal factors by parts of the module's path") {
   at::manual_seed(5);
   NamedTensors tensors;

@@ -1,3 +1,4 @@
+#include <ATen/ATen.h>
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -6,8 +7,10 @@
 
 #include "io/json.h"
 #include "support/error_text.h"
+#include "support/make_adapter.h"
 #include "support/temp_dir.h"
 #include "support/zoo.h"
+#include "weft/adapter/adapter.h"
 #include "weft/flow/compose.h"
 
 namespace {
@@ -81,6 +84,28 @@ TEST_CASE("flow/compose: dtype is the inputs', float32 where they differ, or as 
   CHECK(weft::flow::dry_run(job).output_bytes == 2 * half);
   job.dtype = "int8";
   CHECK_THROWS_AS(weft::flow::dry_run(job), weft::UsageError);
+}
+
+TEST_CASE("flow/compose: what is carried over whole keeps the dtype of every tensor unless another is asked for") {
+  const weft::test::TempDir dir;
+  at::manual_seed(4);
+  const std::string bias = "base_model.model.l.0.q.base_layer.bias", a = "base_model.model.l.0.q.lora_A.weight";
+  weft::test::NamedTensors tensors{{bias, at::randn({10})}};
+  weft::test::add_pair(tensors, "l.0.q", 10, 6, 4, at::kHalf);
+  ComposeJob job;
+  job.adapters = {{weft::test::write_peft(
+                       dir / "in", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "lora_only"})", tensors),
+                   ""}};
+  job.spec = weft::merge::find_method("linear").spec;
+  job.output = dir / "same";
+  weft::flow::compose(job);
+  const auto same = weft::adapter::Adapter::open(job.output);
+  CHECK(at::equal(same.load_key(bias), tensors[0].second));
+  CHECK((same.load_key(a).scalar_type() == at::kHalf));
+  job.dtype = "bfloat16";
+  job.output = dir / "cast";
+  weft::flow::compose(job);
+  CHECK((weft::adapter::Adapter::open(job.output).load_key(bias).scalar_type() == at::kBFloat16));
 }
 
 TEST_CASE("flow/dry_run: writes nothing and still finds what would fail") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,16 @@ Pool zoo_pool(const weft::test::TempDir& dir) {
 }
 
 }  // namespace
+
+TEST_CASE("merge/options: density keeps as many entries as PEFT, whose product rounds down") {
+  at::manual_seed(9);
+  auto spec = weft::test::preset("magnitude_prune", {1.0});
+  spec.density = 0.7;  // 0.7 * 90 is 62.99999999999999 in float64
+  spec.rank = merge::RankRule{merge::RankRule::Kind::kExact, 0};
+  const LowRank update = weft::test::random_update(5, 18, 5, 1.0);
+  const at::Tensor kept = weft::test::dense(merge::merge_module("m", {"x"}, {update}, spec).blocks[0]);
+  CHECK(kept.abs().gt(1e-5).sum().item<std::int64_t>() == 62);  // what was cut is zero up to the SVD's rounding
+}
 
 TEST_CASE("merge/options: normalize divides by the sum of the weights, and refuses a sum near zero") {
   const PairOfUpdates pair;

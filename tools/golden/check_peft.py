@@ -120,18 +120,23 @@ def bias_sum(pool, weights, module):
     return sum(found) if found else None
 
 
-def reference_deltas(pool, weights, method, options):
-    """Per module the true update in float64."""
-    out = {}
+def reference(pool, weights, method, options):
+    """Per module the true update and the true update of the bias, in float64. A bias is an update like any other."""
+    deltas, biases = {}, {}
     chosen = dict(option.split("=", 1) for option in options)
+    density = float(chosen["density"]) if "density" in chosen else None
+    name = method if method in ("ties", "magnitude_prune") else "linear"
     for module in sorted({m for _, t in pool for m in lora_modules(t)}):
-        having = [(w, delta(c, t, module)) for w, (c, t) in zip(weights, pool) if module in lora_modules(t)]
-        density = float(chosen["density"]) if "density" in chosen else None
-        name = method if method in ("ties", "magnitude_prune") else "linear"
-        out[module] = operators.operate(name, [d for _, d in having], [w for w, _ in having], density)
+        having = [(w, c, t) for w, (c, t) in zip(weights, pool) if module in lora_modules(t)]
+        chosen_weights = [w for w, _, _ in having]
+        deltas[module] = operators.operate(name, [delta(c, t, module) for _, c, t in having], chosen_weights, density)
         if chosen.get("rank", "exact").isdigit():
-            out[module] = operators.truncate(out[module], int(chosen["rank"]))
-    return out
+            deltas[module] = operators.truncate(deltas[module], int(chosen["rank"]))
+        key = f"{PREFIX}{module}.lora_B.bias"
+        found = [(w, scale_of(c, module)[0] * t[key]) for w, c, t in having if key in t]
+        if found:
+            biases[module] = operators.operate(name, [b for _, b in found], [w for w, _ in found], density)
+    return deltas, biases
 
 
 def example_of(model):
@@ -218,8 +223,7 @@ def check_pools(weft, table, scratch):
             for number, (method, options) in enumerate(METHODS):
                 out = scratch / base_name / kind / f"out{number}"
                 status, message = weft.merge(folders, method, weights, options, out)
-                deltas = reference_deltas(pool, weights, method, options)
-                biases = {m: b for m in deltas if (b := bias_sum(pool, weights, m)) is not None}
+                deltas, biases = reference(pool, weights, method, options)
                 name = " ".join([method, *options])
                 judge(
                     table,
@@ -232,8 +236,7 @@ def check_pools(weft, table, scratch):
                 )
             out = scratch / base_name / kind / "scaled"
             status, message = weft.merge(folders[:1], "linear", [-1.5], [], out)
-            deltas = reference_deltas(pool[:1], [-1.5], "linear", [])
-            biases = {m: b for m in deltas if (b := bias_sum(pool[:1], [-1.5], m)) is not None}
+            deltas, biases = reference(pool[:1], [-1.5], "linear", [])
             if not isinstance(weft, StandIn):
                 judge(
                     table,

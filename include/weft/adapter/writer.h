@@ -14,6 +14,7 @@ namespace weft::adapter {
 struct WriteOptions {
   c10::ScalarType dtype = c10::ScalarType::Float;  ///< float32, float16 or bfloat16 (float64 too)
   bool force = false;                              ///< replace an existing output folder
+  bool keep_dtypes = false;                        ///< carry(): every tensor keeps its own dtype
 };
 
 /**
@@ -37,9 +38,11 @@ class WEFT_API AdapterWriter {
   /// to the output dtype here, once.
   /// @throws InputError when a value does not fit the dtype (overflow to Inf), naming module and dtype.
   void add(const ModuleInfo& module, const std::vector<LowRank>& blocks, const Tensor& bias);
-  /// A full tensor, stored under its own key, in its own dtype unless it is a mean.
-  void add_full(const FullTensor& info, const Tensor& tensor);
-  /// Instead of add(): carries one adapter over whole, variant, config and all; tensors are cast to the output dtype.
+  /// A full tensor, stored under its own key, in its own dtype unless it is a mean. `owner` names the one adapter it is
+  /// from, whose settings (`bias`, `trainable_token_indices`) go with it; empty: all inputs that have it must agree.
+  void add_full(const FullTensor& info, const Tensor& tensor, const std::string& owner = {});
+  /// Instead of add(): carries one adapter over whole, variant, config and all; tensors are cast to the output dtype
+  /// unless keep_dtypes says otherwise.
   void carry(const Adapter& adapter);
   /**
    * Writes config and `weft.json` (`provenance`, a map), re-reads everything, renames into place.
