@@ -19,18 +19,25 @@ constexpr double kNoise = 1e-15;
 /// Rows of B̂ and columns of Â that are converted to float64 at a time, so that no whole stack is ever doubled.
 constexpr std::int64_t kChunk = 2048;
 
-/// Rows [row, row + count) of B̂, float64.
+/// Rows [row, row + count) of B̂, float64. Concatenated as stored and converted once: fewer passes for many small terms.
 Tensor b_chunk(const std::vector<Term>& terms, std::int64_t row, std::int64_t count) {
   std::vector<Tensor> parts;
-  for (const Term& t : terms) parts.push_back(t.b.narrow(0, row, count).to(at::kDouble));
-  return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+  for (const Term& t : terms) parts.push_back(t.b.narrow(0, row, count));
+  return at::cat(parts, 1).to(at::kDouble);
 }
 
-/// Columns [col, col + count) of Â, float64, with the scales in them.
+/// Columns [col, col + count) of Â without the scales, float64.
 Tensor a_chunk(const std::vector<Term>& terms, std::int64_t col, std::int64_t count) {
   std::vector<Tensor> parts;
-  for (const Term& t : terms) parts.push_back(t.a.narrow(1, col, count).to(at::kDouble) * t.scale);
-  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+  for (const Term& t : terms) parts.push_back(t.a.narrow(1, col, count));
+  return at::cat(parts, 0).to(at::kDouble);
+}
+
+/// The scale of every row of Â, [R] float64.
+Tensor row_scales(const std::vector<Term>& terms) {
+  std::vector<double> scales;
+  for (const Term& t : terms) scales.insert(scales.end(), static_cast<size_t>(t.a.size(0)), t.scale);
+  return at::tensor(scales, at::kDouble);
 }
 
 std::int64_t rows_of(const std::vector<Term>& terms) { return terms[0].b.size(0); }
@@ -95,7 +102,8 @@ Factored empty_factors(const std::vector<Term>& terms) {
 struct Gram {
   std::vector<double> sigma;  // descending
   Tensor vectors;             // [R, R] eigenvectors, same order
-  Tensor row_scale;           // [R] lengths of the rows of Â
+  Tensor length;              // [R] lengths of the rows of Â without their scales
+  Tensor weight;              // [R] lengths times scales: D
   Tensor factor;              // [R, R] lower triangular L
   bool usable = false;
 };
@@ -103,9 +111,10 @@ struct Gram {
 Gram gram_spectrum(const std::vector<Term>& terms) {
   Gram out;
   const Tensor gram_a = gram_of_a(terms);
-  out.row_scale = gram_a.diagonal().sqrt();
-  const Tensor safe = at::where(out.row_scale.gt(0), out.row_scale, at::ones_like(out.row_scale));
-  Tensor unit = gram_a / safe.unsqueeze(1) / safe.unsqueeze(0);
+  const Tensor length = gram_a.diagonal().sqrt();
+  out.length = at::where(length.gt(0), length, at::ones_like(length));
+  out.weight = length * row_scales(terms);
+  Tensor unit = gram_a / out.length.unsqueeze(1) / out.length.unsqueeze(0);
   // A row of zeros contributes nothing: any length will do for it.
   unit.diagonal().fill_(1.0);
   const auto [factor, info] = at::linalg_cholesky_ex(unit);
@@ -113,7 +122,7 @@ Gram gram_spectrum(const std::vector<Term>& terms) {
   const Tensor pivots = factor.diagonal();
   if (pivots.min().item<double>() < std::sqrt(kDependent)) return out;
   out.factor = factor;
-  const Tensor scaled = out.row_scale.unsqueeze(1) * factor;  // D L
+  const Tensor scaled = out.weight.unsqueeze(1) * factor;  // D L
   const Tensor core = at::mm(at::mm(scaled.t(), gram_of_b(terms)), scaled);
   auto [values, vectors] = at::linalg_eigh((core + core.t()) * 0.5);
   out.vectors = vectors.flip(1);
@@ -129,11 +138,10 @@ Factored from_gram(const std::vector<Term>& terms, const Gram& g, std::int64_t r
   const Tensor v = g.vectors.narrow(1, 0, rank);
   const Tensor sigma = at::tensor(std::vector<double>(g.sigma.begin(), g.sigma.begin() + rank), at::kDouble);
   const Tensor root = sigma.sqrt();
-  const Tensor safe = at::where(g.row_scale.gt(0), g.row_scale, at::ones_like(g.row_scale));
   // u √Σ = B̂ D L v / √Σ;   √Σ vᵀ = √Σ (L⁻ᵀ v)ᵀ Ã
-  const Tensor to_left = at::mm(g.row_scale.unsqueeze(1) * g.factor, v) / root;
+  const Tensor to_left = at::mm(g.weight.unsqueeze(1) * g.factor, v) / root;
   const Tensor solved = at::linalg_solve_triangular(g.factor.t(), v, /*upper=*/true);
-  const Tensor to_right = (solved / safe.unsqueeze(1) * root).t();
+  const Tensor to_right = (solved / g.length.unsqueeze(1) * root).t();
   Factored out{at::empty({rows_of(terms), rank}, at::kFloat), at::empty({rank, cols_of(terms)}, at::kFloat), norm, 0.0};
   in_chunks(rows_of(terms), [&](std::int64_t i, std::int64_t n) {
     out.b.narrow(0, i, n).copy_(at::mm(b_chunk(terms, i, n), to_left));
@@ -160,12 +168,17 @@ Core qr_core(const Tensor& b, const Tensor& a) {
   return {qb, qa, u, s, vh.t()};
 }
 
-std::int64_t usable_rank(const std::vector<double>& sigma, std::int64_t wanted) {
-  const double noise = 1e-14 * sigma.front() * static_cast<double>(sigma.size());
+/// `wanted`, but no more than there are singular values above the noise of `dtype`, and at least one.
+std::int64_t usable_rank(const std::vector<double>& sigma, std::int64_t wanted, c10::ScalarType dtype = at::kDouble) {
+  const double unit = dtype == at::kDouble ? 1e-14 * static_cast<double>(sigma.size()) : 1.2e-7;
+  const double noise = unit * sigma.front();
   std::int64_t alive = 0;
   while (alive < static_cast<std::int64_t>(sigma.size()) && sigma[static_cast<size_t>(alive)] > noise) ++alive;
   return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(alive, 1));
 }
+
+/// Up to this min(m, n) a dense SVD is small and taken in float64.
+constexpr std::int64_t kSmallDense = 256;
 
 }  // namespace
 
@@ -191,15 +204,17 @@ Factored balance(const Tensor& u, const Tensor& s, const Tensor& v, std::int64_t
 }
 
 Factored truncate_sum(const std::vector<Term>& terms, const RankChoice& choose) {
-  if (rank_sum(terms) < std::min(rows_of(terms), cols_of(terms))) {
-    const Gram g = gram_spectrum(terms);
-    if (g.usable) {
-      const double norm = total(g.sigma);
-      if (norm == 0) return empty_factors(terms);
-      return from_gram(terms, g, usable_rank(g.sigma, choose(g.sigma, norm)), norm);
-    }
+  const Tensor scales = row_scales(terms);
+  if (rank_sum(terms) >= std::min(rows_of(terms), cols_of(terms))) {
+    const Tensor left = b_chunk(terms, 0, rows_of(terms)) * scales;
+    return truncate_dense(at::mm(left, a_chunk(terms, 0, cols_of(terms))), choose);
   }
-  const Core core = qr_core(b_chunk(terms, 0, rows_of(terms)), a_chunk(terms, 0, cols_of(terms)));
+  if (const Gram g = gram_spectrum(terms); g.usable) {
+    const double norm = total(g.sigma);
+    if (norm == 0) return empty_factors(terms);
+    return from_gram(terms, g, usable_rank(g.sigma, choose(g.sigma, norm)), norm);
+  }
+  const Core core = qr_core(b_chunk(terms, 0, rows_of(terms)), scales.unsqueeze(1) * a_chunk(terms, 0, cols_of(terms)));
   const std::vector<double> sigma = to_vector(core.s);
   const double norm = total(sigma);
   if (norm == 0) return empty_factors(terms);
@@ -210,18 +225,18 @@ Factored truncate_sum(const std::vector<Term>& terms, const RankChoice& choose) 
 }
 
 std::vector<double> singular_values(const std::vector<Term>& terms) {
-  return to_vector(qr_core(b_chunk(terms, 0, rows_of(terms)), a_chunk(terms, 0, cols_of(terms))).s);
+  return to_vector(
+      qr_core(b_chunk(terms, 0, rows_of(terms)), row_scales(terms).unsqueeze(1) * a_chunk(terms, 0, cols_of(terms))).s);
 }
 
 Factored truncate_dense(const Tensor& matrix, const RankChoice& choose) {
-  const auto [u, s, vh] = at::linalg_svd(matrix.to(at::kDouble), /*full_matrices=*/false);
-  const std::vector<double> sigma = to_vector(s);
+  const auto dtype = std::min(matrix.size(0), matrix.size(1)) <= kSmallDense ? at::kDouble : at::kFloat;
+  const auto [u, s, vh] = at::linalg_svd(matrix.to(dtype), /*full_matrices=*/false);
+  const std::vector<double> sigma = to_vector(s.to(at::kDouble));
   const double norm = total(sigma);
-  if (norm == 0) {
-    const auto options = matrix.options().dtype(at::kFloat);
-    return {at::zeros({matrix.size(0), 1}, options), at::zeros({1, matrix.size(1)}, options), 0.0, 0.0};
-  }
-  const std::int64_t rank = usable_rank(sigma, choose(sigma, norm));
+  if (norm == 0)
+    return {at::zeros({matrix.size(0), 1}, at::kFloat), at::zeros({1, matrix.size(1)}, at::kFloat), 0.0, 0.0};
+  const std::int64_t rank = usable_rank(sigma, choose(sigma, norm), dtype);
   Factored out = balance(u, s, vh.t(), rank, norm);
   out.error = std::sqrt(tail(sigma, rank)) / norm;
   return out;

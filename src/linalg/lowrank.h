@@ -34,15 +34,15 @@ Factored stack(const std::vector<Term>& terms);
  * In float64: with Â = D·Ã (rows of Ã of length one) and ÃÃᵀ = L Lᵀ, the eigenvalues of (D L)ᵀ B̂ᵀB̂ (D L) are the
  * squared singular values: two Gram matrices, one Cholesky factor, one R x R eigenproblem. When the rows of Ã are
  * nearly dependent (duplicate adapters), QR factors of both stacks and an SVD of their R x R core replace it, which no
- * rank deficiency can harm. O((m + n) R² + R³) time, O((m + n) R) memory; when R >= min(m, n) the core is min(m, n)
- * wide.
+ * rank deficiency can harm. O((m + n) R² + R³) time, O((m + n) R) memory. From R = min(m, n) on factors save nothing:
+ * the sum is then formed and goes to truncate_dense().
  */
 Factored truncate_sum(const std::vector<Term>& terms, const RankChoice& choose);
 
 /// The singular values of one term or a sum, descending, at most min(R, m, n) of them.
 std::vector<double> singular_values(const std::vector<Term>& terms);
 
-/// Best approximation of a dense matrix [m, n] through its full SVD (float64).
+/// Best approximation of a dense matrix [m, n] through its full SVD: in float64 up to min(m, n) = 256, else in float32.
 Factored truncate_dense(const Tensor& matrix, const RankChoice& choose);
 
 /// Balanced factors from a thin SVD u [m, k], s [k], v [n, k] (float64): signs fixed so that the largest entry of each

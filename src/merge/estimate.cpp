@@ -35,6 +35,7 @@ ModuleCost module_cost(const MergeSpec& spec, const adapter::PoolModule& module,
     cost.flops +=
         6.0 * static_cast<double>(blocks) * static_cast<double>(out + in) * static_cast<double>(stacked * stacked);
     cost.memory += (out + in) * (rank + 2 * stacked) * 4 + stacked * stacked * 8 * 8;
+    if (stacked >= smaller) cost.memory += out * in * 4 * 6;  // formed, see truncate_sum()
     return cost;
   }
   const double entries = static_cast<double>(out) * static_cast<double>(in) * static_cast<double>(blocks);
