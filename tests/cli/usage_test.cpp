@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "cli/run_cli.h"
 #include "io/json.h"
@@ -59,6 +60,19 @@ TEST_CASE("cli/usage: typing mistakes exit with 2 and the nearest word") {
   CHECK(first_error({"--jsn"}, 2).find("weft: error: unknown option '--jsn'") == 0);
   CHECK(first_error({"methods", "tis"}, 2).find("did you mean 'ties'?") != std::string::npos);
   CHECK(first_error({"merge", "a", "--method", "liner"}, 2).find("weft: error: --method: ") == 0);
+}
+
+TEST_CASE("cli/usage: what is said twice is refused, not chosen from") {
+  const std::vector<std::string> merge = {"merge", "a", "b", "--method", "ties", "-o", "out"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = merge;
+    all.insert(all.end(), more.begin(), more.end());
+    return first_error(all, 2);
+  };
+  CHECK(with({"--set", "density=0.5", "--set", "density=0.4"}) ==
+        "weft: error: --set density is given twice; give it once");
+  CHECK(with({"--set", "weight=0.5", "--weights", "1,2"}) ==
+        "weft: error: --weights and --set weight both say the weights; give one of them");
 }
 
 TEST_CASE("cli/methods: tables, JSON and Markdown hold every method") {

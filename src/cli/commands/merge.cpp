@@ -2,6 +2,7 @@
 
 #include <CLI/App.hpp>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,24 @@ void apply_weights(const std::string& text, size_t adapters, merge::MergeSpec& s
     merge::set_adapter_option(spec, i, "weight", weights.list[i], {"--weights", 0, 0});
 }
 
-void apply_setting(const std::string& text, merge::MergeSpec& spec) {
+/// Applies one KEY=VALUE; returns the key.
+std::string apply_setting(const std::string& text, merge::MergeSpec& spec) {
   const size_t at = text.find('=');
   if (at == std::string::npos || at == 0)
     throw UsageError(fmt::format("--set '{}', expected KEY=VALUE, as in --set density=0.5", text));
   const std::string key = text.substr(0, at);
   merge::set_option(spec, key, recipe::parse_option(text.substr(at + 1), key), {"--set " + key, 0, 0});
+  return key;
+}
+
+void apply_settings(const MergeFlags& flags, merge::MergeSpec& spec) {
+  std::set<std::string> seen;
+  for (const std::string& text : flags.settings) {
+    const std::string key = apply_setting(text, spec);
+    if (!seen.insert(key).second) throw UsageError(fmt::format("--set {} is given twice; give it once", key));
+  }
+  if (seen.count("weight") != 0 && flags.weights_given->count() > 0)
+    throw UsageError("--weights and --set weight both say the weights; give one of them");
 }
 
 flow::ComposeJob job_of(const MergeFlags& flags) {
@@ -44,7 +57,7 @@ flow::ComposeJob job_of(const MergeFlags& flags) {
   for (const std::string& text : flags.adapters) job.adapters.push_back(source_of(text));
   job.base_model = flags.base_model;
   job.spec = merge::find_method(flags.method, {"--method", 0, 0}).spec;
-  for (const std::string& text : flags.settings) apply_setting(text, job.spec);
+  apply_settings(flags, job.spec);
   if (flags.weights_given->count() > 0) apply_weights(flags.weights, job.adapters.size(), job.spec);
   return job;
 }
