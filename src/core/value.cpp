@@ -88,6 +88,17 @@ std::optional<bool> Value::boolean() const {
   return std::nullopt;
 }
 
+bool Value::same_as(const Value& other) const {
+  if (kind != other.kind || scalar != other.scalar || list.size() != other.list.size() ||
+      map.size() != other.map.size())
+    return false;
+  for (size_t i = 0; i < list.size(); ++i)
+    if (!list[i].same_as(other.list[i])) return false;
+  for (size_t i = 0; i < map.size(); ++i)
+    if (map[i].first != other.map[i].first || !map[i].second.same_as(other.map[i].second)) return false;
+  return true;
+}
+
 std::string Value::describe() const {
   switch (kind) {
     case Kind::kNull: return "nothing";

@@ -13,16 +13,6 @@ namespace {
 
 bool plain_sum(const MergeSpec& spec) { return spec.sparsify == Sparsify::kNone && spec.consensus == Consensus::kNone; }
 
-bool same_value(const Value& a, const Value& b) {
-  if (a.kind != b.kind || a.scalar != b.scalar || a.list.size() != b.list.size() || a.map.size() != b.map.size())
-    return false;
-  for (size_t i = 0; i < a.list.size(); ++i)
-    if (!same_value(a.list[i], b.list[i])) return false;
-  for (size_t i = 0; i < a.map.size(); ++i)
-    if (a.map[i].first != b.map[i].first || !same_value(a.map[i].second, b.map[i].second)) return false;
-  return true;
-}
-
 Value config_entry(const adapter::Adapter& a, std::string_view key) {
   const Value& config = a.info().config;
   const Value* found = config.is_map() ? config.find(key) : nullptr;
@@ -33,7 +23,7 @@ Value config_entry(const adapter::Adapter& a, std::string_view key) {
 bool entries_differ(const adapter::Pool& pool, std::string_view key) {
   const Value first = config_entry(pool.adapters()[0], key);
   return std::any_of(pool.adapters().begin(), pool.adapters().end(),
-                     [&](const adapter::Adapter& a) { return !same_value(first, config_entry(a, key)); });
+                     [&](const adapter::Adapter& a) { return !first.same_as(config_entry(a, key)); });
 }
 
 void refuse_adapters(const adapter::Pool& pool, std::vector<std::string>& reasons) {

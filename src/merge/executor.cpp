@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "merge/checks.h"
 #include "merge/estimate.h"

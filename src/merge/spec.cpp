@@ -91,18 +91,9 @@ Value options_of(const MergeSpec& spec, bool all) {
     v.set("full_tensors", Value::of(s.full_tensors));
     return v;
   };
-  const auto same = [](const auto& self, const Value& a, const Value& b) -> bool {
-    if (a.kind != b.kind || a.scalar != b.scalar || a.list.size() != b.list.size() || a.map.size() != b.map.size())
-      return false;
-    for (size_t i = 0; i < a.list.size(); ++i)
-      if (!self(self, a.list[i], b.list[i])) return false;
-    for (size_t i = 0; i < a.map.size(); ++i)
-      if (a.map[i].first != b.map[i].first || !self(self, a.map[i].second, b.map[i].second)) return false;
-    return true;
-  };
   const Value mine = list(spec), preset = list(find_method(spec.method).spec);
   for (size_t i = 0; i < mine.map.size(); ++i)
-    if (all || !same(same, mine.map[i].second, preset.map[i].second)) out.set(mine.map[i].first, mine.map[i].second);
+    if (all || !mine.map[i].second.same_as(preset.map[i].second)) out.set(mine.map[i].first, mine.map[i].second);
   return out;
 }
 

@@ -50,3 +50,17 @@ TEST_CASE("core/value: places leave out what is unknown") {
   CHECK(Place{"f", 0, 4}.text() == "f");
   CHECK(Place{}.text().empty());
 }
+
+TEST_CASE("core/value: sameness looks at content and order, not at places") {
+  weft::Value a = weft::Value::make_map(), b = weft::Value::make_map();
+  a.set("x", weft::Value::of_int(1)), a.set("y", weft::Value::make_list());
+  b.set("x", weft::Value::of_int(1)), b.set("y", weft::Value::make_list());
+  b.place = {"file", 3, 4};
+  CHECK(a.same_as(b));
+  b.set("x", weft::Value::of_int(2));
+  CHECK_FALSE(a.same_as(b));
+  weft::Value swapped = weft::Value::make_map();
+  swapped.set("y", weft::Value::make_list()), swapped.set("x", weft::Value::of_int(1));
+  CHECK_FALSE(a.same_as(swapped));
+  CHECK_FALSE(a.same_as(weft::Value()));
+}

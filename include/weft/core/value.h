@@ -56,6 +56,8 @@ struct WEFT_API Value {
   std::optional<long long> integer() const;
   /// true/false, or nothing.
   std::optional<bool> boolean() const;
+  /// True if kind, spelling, order and content are the same; places do not count.
+  bool same_as(const Value& other) const;
   /// For messages: `'abc'`, `a list`, `a mapping`, `nothing`.
   std::string describe() const;
 };
