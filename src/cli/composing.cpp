@@ -11,6 +11,7 @@
 #include "cli/numbers.h"
 #include "cli/table.h"
 #include "flow/dtype.h"
+#include "flow/facts.h"
 #include "weft/core/parallel.h"
 #include "weft/recipe/recipe.h"
 
@@ -19,15 +20,6 @@ namespace weft::cli {
 namespace {
 
 Value report_json(const flow::ComposeReport& report, const flow::ComposeJob& job, bool dry) {
-  Value modules = Value::make_list();
-  for (const merge::ModuleResult& result : report.merge.modules) {
-    Value row = Value::make_map();
-    row.set("name", Value::text(result.name));
-    row.set("rank", Value::of_int(result.rank));
-    row.set("norm", json_number(result.norm));
-    row.set("error", json_number(result.error));
-    modules.list.push_back(std::move(row));
-  }
   Value plan = Value::make_map();
   plan.set("modules", Value::of_int(report.plan.modules));
   plan.set("seconds", json_number(report.plan.seconds));
@@ -43,7 +35,7 @@ Value report_json(const flow::ComposeReport& report, const flow::ComposeJob& job
   if (!dry) {
     out.set("norm", json_number(report.merge.norm));
     out.set("error", json_number(report.merge.error));
-    out.set("modules", std::move(modules));
+    out.set("modules", flow::module_facts(report.merge));
   }
   out.set("plan", std::move(plan));
   out.set("seconds", json_number(report.seconds));

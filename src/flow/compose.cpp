@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "flow/dtype.h"
+#include "flow/facts.h"
 #include "flow/output_check.h"
 #include "io/tensor_file.h"
 #include "merge/checks.h"
@@ -85,23 +85,12 @@ Prepared prepare(const ComposeJob& job, const merge::RunOptions& options, Compos
   return {std::move(pool), dtype};
 }
 
-Value finite_or_null(double number) { return std::isfinite(number) ? Value::of(number) : Value(); }
-
 Value measured_facts(const merge::MergeReport& report) {
-  Value modules = Value::make_list();
-  for (const merge::ModuleResult& result : report.modules) {
-    Value row = Value::make_map();
-    row.set("name", Value::text(result.name));
-    row.set("rank", Value::of_int(result.rank));
-    row.set("norm", finite_or_null(result.norm));
-    row.set("error", finite_or_null(result.error));
-    modules.list.push_back(std::move(row));
-  }
   Value facts = Value::make_map();
   facts.set("norm", finite_or_null(report.norm));
   facts.set("error", finite_or_null(report.error));
   facts.set("carried", Value::of(report.carried));
-  facts.set("modules", std::move(modules));
+  facts.set("modules", module_facts(report));
   return facts;
 }
 
