@@ -20,7 +20,7 @@ constexpr std::int64_t kOversample = 8;  // at the least
 constexpr std::int64_t kWidthStep = 16;  // products of fewer columns take as long
 constexpr std::int64_t kMostBlocks = 8;
 constexpr std::int64_t kColumnChunk = 512;
-constexpr std::int64_t kDenseLimit = 192;  // up to this min(m, n) a dense SVD is as quick
+constexpr std::int64_t kDenseLimit = 192;  // up to this min(m, n) a dense SVD is small
 constexpr double kEnough = 3e-3;           // of the squared error: 0.15 % of the error
 constexpr std::uint64_t kTestMatrixKey = 0x7765667453564431ull;
 
@@ -108,7 +108,7 @@ Tensor test_matrix(std::int64_t rows, std::int64_t cols) {
   const Philox random(kTestMatrixKey);
   Tensor out = at::empty({rows, cols}, at::kFloat);
   float* data = out.mutable_data_ptr<float>();
-  // Uniform entries sketch as well as normal ones and cost a quarter.
+  // Uniform entries serve as well as normal ones and need no logarithms.
   for (std::int64_t e = 0; e < rows * cols; e += 4) {
     const auto words = random.block(static_cast<std::uint64_t>(e / 4));
     for (std::int64_t w = 0; w < 4 && e + w < rows * cols; ++w)
