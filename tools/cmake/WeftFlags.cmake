@@ -72,6 +72,8 @@ endfunction()
 # The numeric loops of our own are compiled with -O3 in every preset that optimises. They use no libtorch: a precompiled
 # header of another optimisation level makes g++ 12 crash.
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-  file(GLOB weft_numeric_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/src/linalg/kernels*.cpp")
+  file(GLOB weft_numeric_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/src/linalg/kernels*.cpp"
+       "${CMAKE_CURRENT_SOURCE_DIR}/src/linalg/few_rows.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/src/linalg/decode.cpp"
+       "${CMAKE_CURRENT_SOURCE_DIR}/src/linalg/row_ops.cpp")
   set_source_files_properties(${weft_numeric_sources} PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 endif()
