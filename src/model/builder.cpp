@@ -1,0 +1,179 @@
+#include "model/builder.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <utility>
+
+#include "model/device.h"
+
+namespace weft::model {
+
+namespace {
+
+constexpr size_t kProblemsShown = 5;
+constexpr size_t kProblemsGathered = 100;  // a config may ask for any number of tensors
+
+bool is_weight_type(c10::ScalarType t) {
+  return t == at::kFloat || t == at::kBFloat16 || t == at::kHalf || t == at::kDouble;
+}
+
+/// Architecture of a config: the first of `architectures`, or empty.
+std::string first_architecture(const ConfigReader& config) {
+  const Value* list = config.find({"architectures"});
+  if (list == nullptr || !list->is_list() || list->list.empty() || !list->list.front().is_scalar()) return {};
+  return list->list.front().scalar;
+}
+
+}  // namespace
+
+Builder::Builder(const ConfigReader& config, const io::Checkpoint& checkpoint, const OpenOptions& options,
+                 bool headers_only)
+    : config_(config),
+      checkpoint_(checkpoint),
+      options_(options),
+      device_(headers_only ? c10::Device(c10::kCPU) : open_device(options.device)),
+      headers_only_(headers_only),
+      architecture_(first_architecture(config)) {
+  if (config_.find({"quantization_config"}) != nullptr)
+    config_.refuse("quantization_config",
+                   "quantised weights are not computed; give the checkpoint before quantisation");
+}
+
+void Builder::enter(std::string_view section) {
+  const auto inner = config_.map(section);
+  if (!inner) config_.fail(section, "is missing");
+  config_ = *inner;
+}
+
+bool Builder::has(std::string_view tensor) const {
+  std::string ignored;
+  return checkpoint_.find(tensor, ignored).present();
+}
+
+void Builder::complain(std::string text) {
+  problems_.push_back(std::move(text));
+  if (problems_.size() >= kProblemsGathered) throw_problems();
+}
+
+/// A parameter, checked; undefined where it is absent or wrong. Small ones (norms, biases) are held in float32.
+Tensor Builder::take(const std::string& name, const std::vector<std::int64_t>& shape, bool required, bool small) {
+  std::string why;
+  const io::CheckpointTensor found = checkpoint_.find(name, why);
+  if (!found.present()) {
+    if (required) complain(why);
+    return {};
+  }
+  const io::TensorEntry& entry = *found.entry;
+  const std::string where = fmt::format("{}: '{}'", found.file->path().filename().string(), entry.name);
+  used_.insert(entry.name);
+  if (!is_weight_type(entry.dtype)) {
+    complain(
+        fmt::format("{} is {}, expected float32, bfloat16, float16 or float64; give the checkpoint before "
+                    "quantisation",
+                    where, io::dtype_name(entry.dtype)));
+    return {};
+  }
+  if (entry.shape != shape) {
+    complain(fmt::format("{} is [{}], but config.json asks for [{}]", where, fmt::join(entry.shape, ", "),
+                         fmt::join(shape, ", ")));
+    return {};
+  }
+  parameters_ += entry.numel();
+  bytes_ += entry.numel() * static_cast<std::int64_t>(c10::elementSize(entry.dtype));
+  dtypes_.insert(io::dtype_name(entry.dtype));
+  if (headers_only_) return at::empty(shape, at::TensorOptions().device(at::kMeta));
+  const Tensor stored = found.file->load(entry.name);
+  c10::ScalarType type = small || entry.dtype == at::kDouble ? at::kFloat : entry.dtype;
+  if (!small && options_.dtype) type = *options_.dtype;
+  return stored.to(at::TensorOptions().device(device_).dtype(type));
+}
+
+nn::Linear Builder::linear(const std::string& name, std::int64_t out, std::int64_t in, Presence bias, bool transposed) {
+  nn::Linear linear;
+  linear.name = name, linear.out = out, linear.in = in, linear.transposed = transposed;
+  const std::vector<std::int64_t> shape = transposed ? std::vector{in, out} : std::vector{out, in};
+  linear.weight = take(name + ".weight", shape, true, false);
+  if (bias != Presence::kNone) linear.bias = take(name + ".bias", {out}, bias == Presence::kRequired, true);
+  return linear;
+}
+
+nn::LinearGroup Builder::group(const std::string& name, std::int64_t out, std::int64_t in, Presence bias,
+                               bool transposed) {
+  nn::LinearGroup group;
+  group.parts.push_back(linear(name, out, in, bias, transposed));
+  return group;
+}
+
+nn::Embedding Builder::embedding(const std::string& name, std::int64_t rows, std::int64_t width) {
+  nn::Embedding embedding;
+  embedding.name = name;
+  embedding.weight = take(name + ".weight", {rows, width}, true, false);
+  return embedding;
+}
+
+nn::Norm Builder::norm(const std::string& name, nn::Norm::Kind kind, std::int64_t width, double eps, Presence bias) {
+  nn::Norm norm;
+  norm.name = name, norm.kind = kind, norm.eps = eps;
+  // Old BERT files call them gamma and beta, as TensorFlow does.
+  const bool old = kind == nn::Norm::Kind::kLayer && !has(name + ".weight") && has(name + ".gamma");
+  norm.weight = take(name + (old ? ".gamma" : ".weight"), {width}, true, true);
+  if (kind == nn::Norm::Kind::kLayer && bias != Presence::kNone)
+    norm.bias = take(name + (old ? ".beta" : ".bias"), {width}, bias == Presence::kRequired, true);
+  return norm;
+}
+
+nn::Norm Builder::plain_norm(const std::string& name, std::int64_t width, double eps) {
+  nn::Norm norm;
+  norm.name = name, norm.eps = eps;
+  // Only beside weights that fit: the config alone may claim any width.
+  if (!headers_only_ && problems_.empty())
+    norm.weight = at::ones({width}, at::TensorOptions().device(device_).dtype(at::kFloat));
+  return norm;
+}
+
+nn::LinearGroup Builder::head(const std::string& name, const nn::Embedding& tokens, bool tied, Presence bias) {
+  return choose_head(name, tokens, config_.flag({"tie_word_embeddings"}, tied), bias);
+}
+
+nn::LinearGroup Builder::head_or_tied(const std::string& name, const nn::Embedding& tokens) {
+  return choose_head(name, tokens, true, Presence::kNone);
+}
+
+nn::LinearGroup Builder::choose_head(const std::string& name, const nn::Embedding& tokens, bool wanted, Presence bias) {
+  if (!wanted || (has(name + ".weight") && tokens.weight.defined())) {
+    nn::LinearGroup own = group(name, tokens.weight.defined() ? tokens.weight.size(0) : 0,
+                                tokens.weight.defined() ? tokens.weight.size(1) : 0, bias);
+    const Tensor& weight = own.parts.front().weight;
+    // A tied head that was saved anyway is the embedding; one that differs is a head of its own, as in transformers.
+    if (wanted && weight.defined() && !headers_only_ && at::equal(weight, tokens.weight))
+      own.parts.front().weight = tokens.weight;
+    return own;
+  }
+  nn::LinearGroup out;
+  nn::Linear linear;
+  linear.name = name, linear.weight = tokens.weight;
+  if (tokens.weight.defined()) linear.out = tokens.weight.size(0), linear.in = tokens.weight.size(1);
+  if (bias != Presence::kNone) linear.bias = take(name + ".bias", {linear.out}, bias == Presence::kRequired, true);
+  out.parts.push_back(std::move(linear));
+  return out;
+}
+
+void Builder::throw_problems() const {
+  const size_t shown = std::min(problems_.size(), kProblemsShown);
+  std::string text = fmt::format("{}: the weights do not fit config.json:", checkpoint_.path().string());
+  for (size_t i = 0; i < shown; ++i) text += "\n  " + problems_[i];
+  if (problems_.size() > shown)
+    text += fmt::format("\n  and {}{} more", problems_.size() >= kProblemsGathered ? "at least " : "",
+                        problems_.size() - shown);
+  throw InputError(text);
+}
+
+void Builder::finish(ModelInfo& info) {
+  if (!problems_.empty()) throw_problems();
+  info.parameters = parameters_, info.bytes = bytes_;
+  info.dtype = dtypes_.size() == 1 ? *dtypes_.begin() : "mixed";
+}
+
+}  // namespace weft::model
