@@ -1,5 +1,5 @@
-# The libraries that Weft links, as imported targets: weft::torch, weft::yaml, weft::pcre2. Installed beside
-# weft-config.cmake, because users of a static libweft link the same libraries.
+# The libraries that Weft links, as imported targets: weft::torch, weft::yaml, weft::pcre2, weft::utf8proc,
+# weft::sentencepiece. Installed beside weft-config.cmake, because users of a static libweft link the same libraries.
 
 # Tested with 2.13.0; an older one than this is refused.
 set(WEFT_TORCH_OLDEST 2.13.0)
@@ -100,17 +100,30 @@ function(weft_find_yaml)
   endforeach()
 endfunction()
 
-function(weft_find_pcre2)
-  if(TARGET weft::pcre2)
+# weft_find_plain(<name> <header> <library> <package>): weft::<name>, for libraries without CMake files of their own.
+function(weft_find_plain name header library package)
+  if(TARGET weft::${name})
     return()
   endif()
-  find_path(WEFT_PCRE2_INCLUDE pcre2.h)
-  find_library(WEFT_PCRE2_LIBRARY pcre2-8)
-  mark_as_advanced(WEFT_PCRE2_INCLUDE WEFT_PCRE2_LIBRARY)
-  if(NOT WEFT_PCRE2_INCLUDE OR NOT WEFT_PCRE2_LIBRARY)
-    message(FATAL_ERROR "PCRE2 was not found. Install libpcre2-dev, or run tools/setup in Weft's checkout.")
+  string(TOUPPER "${name}" upper)
+  find_path(WEFT_${upper}_INCLUDE ${header})
+  find_library(WEFT_${upper}_LIBRARY ${library})
+  mark_as_advanced(WEFT_${upper}_INCLUDE WEFT_${upper}_LIBRARY)
+  if(NOT WEFT_${upper}_INCLUDE OR NOT WEFT_${upper}_LIBRARY)
+    message(FATAL_ERROR "${name} (${header}, lib${library}) was not found. Install ${package}, or run tools/setup in "
+                        "Weft's checkout.")
   endif()
-  add_library(weft::pcre2 UNKNOWN IMPORTED GLOBAL)
-  set_target_properties(weft::pcre2 PROPERTIES IMPORTED_LOCATION "${WEFT_PCRE2_LIBRARY}"
-                                               INTERFACE_INCLUDE_DIRECTORIES "${WEFT_PCRE2_INCLUDE}")
+  add_library(weft::${name} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(weft::${name} PROPERTIES IMPORTED_LOCATION "${WEFT_${upper}_LIBRARY}"
+                                                 INTERFACE_INCLUDE_DIRECTORIES "${WEFT_${upper}_INCLUDE}")
+endfunction()
+
+function(weft_find_pcre2)
+  weft_find_plain(pcre2 pcre2.h pcre2-8 libpcre2-dev)
+endfunction()
+
+# Unicode tables, and SentencePiece's .model files.
+function(weft_find_text_libraries)
+  weft_find_plain(utf8proc utf8proc.h utf8proc libutf8proc-dev)
+  weft_find_plain(sentencepiece sentencepiece_processor.h sentencepiece libsentencepiece-dev)
 endfunction()
