@@ -94,6 +94,43 @@ void stage_clear_leftovers(const fs::path& destination) {
   }
 }
 
+/// Makes the missing parents of a destination. Returns those, innermost first, also when it fails half-way.
+std::vector<fs::path> stage_make_parents(const fs::path& parent, std::error_code& code) {
+  std::vector<fs::path> made;
+  for (fs::path p = parent; !fs::exists(p, code) && p.has_relative_path(); p = p.parent_path()) made.push_back(p);
+  code.clear();
+  fs::create_directories(parent, code);
+  return made;
+}
+
+/// A name beside the destination that nobody else takes.
+fs::path stage_sibling(const fs::path& destination) {
+  static std::atomic<int> counter{0};
+  return destination.parent_path() / fmt::format("{}{}-{}", stage_prefix(destination), ::getpid(), counter++);
+}
+
+/// A file's name, symbolic links to files resolved, so that the file is replaced, not the link.
+fs::path stage_file_destination(const fs::path& given) {
+  const fs::path out = given.empty() ? given : fs::absolute(given).lexically_normal();
+  if (!out.has_filename())
+    throw UsageError(fmt::format("'{}' cannot be an output file: name a new one", given.string()));
+  std::error_code code;
+  if (!fs::is_symlink(out, code)) return out;
+  const fs::path real = fs::canonical(out, code);
+  if (code) throw UsageError(fmt::format("{}: is a link that leads nowhere; remove it first", given.string()));
+  return real;
+}
+
+void stage_check_file(const fs::path& destination, bool force) {
+  std::error_code code;
+  const fs::file_status status = fs::status(destination, code);
+  if (!fs::exists(status)) return;
+  if (!fs::is_regular_file(status))
+    throw UsageError(fmt::format("{}: is {}, expected the name of a file", destination.string(),
+                                 fs::is_directory(status) ? "a folder" : "no regular file"));
+  if (!force) throw UsageError(fmt::format("{}: exists already; --force replaces it", destination.string()));
+}
+
 }  // namespace
 
 StagedFolder::StagedFolder(const fs::path& destination, bool force)
@@ -101,17 +138,14 @@ StagedFolder::StagedFolder(const fs::path& destination, bool force)
   stage_check(destination_, force);
   const fs::path parent = destination_.parent_path();
   std::error_code code;
-  for (fs::path p = parent; !fs::exists(p, code) && p.has_relative_path(); p = p.parent_path()) made_.push_back(p);
-  code.clear();
-  fs::create_directories(parent, code);
+  made_ = stage_make_parents(parent, code);
   if (code) {
     discard();
     stage_error(parent, "cannot make this folder", code.value());
   }
   stage_clear_leftovers(destination_);
-  static std::atomic<int> counter{0};
   for (;;) {
-    staging_ = parent / fmt::format("{}{}-{}", stage_prefix(destination_), ::getpid(), counter++);
+    staging_ = stage_sibling(destination_);
     if (::mkdir(staging_.c_str(), 0777) == 0) return;
     if (errno == EEXIST) continue;
     const int reason = errno;
@@ -165,6 +199,55 @@ void StagedFolder::place() {
     stage_error(destination_, "cannot replace", code);
   }
   fs::remove_all(aside, ignored);
+}
+
+StagedFile::StagedFile(const fs::path& destination, bool force)
+    : destination_(stage_file_destination(destination)), force_(force) {
+  stage_check_file(destination_, force);
+  std::error_code code;
+  made_ = stage_make_parents(destination_.parent_path(), code);
+  if (code) {
+    discard();
+    stage_error(destination_.parent_path(), "cannot make this folder", code.value());
+  }
+  stage_clear_leftovers(destination_);
+  int fd = -1;
+  do {
+    staging_ = stage_sibling(destination_);
+    fd = ::open(staging_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd < 0 && errno == EEXIST);
+  if (fd >= 0) {
+    ::close(fd);
+    return;
+  }
+  const int reason = errno;
+  staging_.clear();
+  discard();
+  stage_error(destination_, "cannot write here", reason);
+}
+
+StagedFile::~StagedFile() {
+  if (!committed_) discard();
+}
+
+void StagedFile::discard() noexcept {
+  if (!staging_.empty()) ::unlink(staging_.c_str());
+  for (const fs::path& p : made_) ::rmdir(p.c_str());  // only if still empty
+}
+
+void StagedFile::commit() {
+  stage_sync(staging_);
+  int code = 0;
+  if (stage_rename(staging_, destination_, RENAME_NOREPLACE) != 0) {
+    code = errno;
+    if (code == EEXIST || stage_flags_unknown(code)) {
+      stage_check_file(destination_, force_);  // it may have appeared since we started
+      code = ::rename(staging_.c_str(), destination_.c_str()) == 0 ? 0 : errno;
+    }
+  }
+  if (code != 0) stage_error(destination_, "cannot move the finished file into place", code);
+  committed_ = true;
+  stage_sync(destination_.parent_path());
 }
 
 void write_file(const fs::path& path, std::string_view text) {

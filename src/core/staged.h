@@ -37,6 +37,28 @@ class StagedFolder {
   bool committed_ = false;
 };
 
+/// The same for a single file, which appears whole or not at all.
+class StagedFile {
+ public:
+  /// UsageError if `destination` exists and not `force`, or is no regular file; Error if its parent cannot be made or
+  /// written.
+  StagedFile(const std::filesystem::path& destination, bool force);
+  ~StagedFile();
+  StagedFile(const StagedFile&) = delete;
+  StagedFile& operator=(const StagedFile&) = delete;
+  /// Where to write: an empty file, until the caller fills it.
+  const std::filesystem::path& path() const { return staging_; }
+  /// Syncs and renames into place in one step.
+  void commit();
+
+ private:
+  void discard() noexcept;
+  std::filesystem::path destination_, staging_;
+  std::vector<std::filesystem::path> made_;  // parents that did not exist before, innermost first
+  bool force_;
+  bool committed_ = false;
+};
+
 /// Writes a whole file in place (inside a staged folder); Error with path and system reason on failure.
 void write_file(const std::filesystem::path& path, std::string_view text);
 /// Reads a whole file; InputError when missing, not regular, or larger than `limit`.

@@ -41,9 +41,7 @@ const ModuleOverrides* overrides_of(const ModuleExperts* part, const Run& run) {
 }
 
 /// Parts whose base product is rescaled or replaced: it is made by itself, and the bias added last.
-bool is_special(const ModuleExperts* part) {
-  return part != nullptr && (part->override >= 0 || part->base_factor.defined());
-}
+bool is_special(const ModuleExperts* part) { return part != nullptr && part->changes_base(); }
 
 Tensor special_base(const Linear& linear, const ModuleExperts& part, const SiteWeights& weights, const Tensor& x,
                     const Run& run) {
@@ -105,7 +103,7 @@ std::vector<Tensor> apply_few(const LinearGroup& group, const Tensor& x, const M
     biases.push_back(linear.bias.to(at::kFloat).contiguous());
     parts.back().bias = biases.back().const_data_ptr<float>();
   }
-  LowRankProducts low_rank(mixing, x, /*few=*/true);
+  LowRankProducts low_rank(group, mixing, x, /*few=*/true);
   low_rank.shrink(parts);
   linalg::few_rows(x.const_data_ptr<float>(), x.size(0), x.size(1), x.stride(0), parts, run.threads);
   low_rank.expand(ys);
@@ -113,13 +111,15 @@ std::vector<Tensor> apply_few(const LinearGroup& group, const Tensor& x, const M
 }
 
 std::vector<Tensor> apply_many(const LinearGroup& group, const Tensor& x, const Mixing& mixing, const Run& run) {
+  LowRankProducts low_rank(group, mixing, x, /*few=*/false);
   std::vector<Tensor> ys;
   for (size_t i = 0; i < group.parts.size(); ++i) {
     const auto* part = experts_of(mixing, i);
-    ys.push_back(is_special(part) ? special_base(group.parts[i], *part, mixing.weights[i], x, run)
-                                  : base_of_many(group.parts[i], x));
+    if (is_special(part))
+      ys.push_back(special_base(group.parts[i], *part, mixing.weights[i], x, run));
+    else
+      ys.push_back(low_rank.is_merged(i) ? low_rank.merged_product(i) : base_of_many(group.parts[i], x));
   }
-  LowRankProducts low_rank(mixing, x, /*few=*/false);
   std::vector<linalg::FewRowsPart> none;
   low_rank.shrink(none);
   low_rank.expand(ys);

@@ -34,6 +34,8 @@ struct ModuleExperts {
   std::vector<DenseUpdate> dense;
 
   bool any() const { return module >= 0; }
+  /// The base's product is rescaled or replaced.
+  bool changes_base() const { return override >= 0 || base_factor.defined(); }
   std::int64_t rank_sum() const { return starts.empty() ? 0 : starts.back(); }
 };
 

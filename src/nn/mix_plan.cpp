@@ -32,14 +32,10 @@ void add_segments(const ModuleExperts& part, const SiteWeights& weights, size_t 
       segments.back().last = e + 1;
       segments.back().count = next - segments.back().row;
     } else {
-      segments.push_back({index, segments.size(), e, e + 1, row, next - row, 0});
+      segments.push_back({index, segments.size(), e, e + 1, row, next - row, 0, 0});
     }
   }
-  for (auto& segment : segments) {
-    segment.column = plan.columns;
-    plan.columns += segment.count;
-    plan.segments.push_back(segment);
-  }
+  plan.segments.insert(plan.segments.end(), segments.begin(), segments.end());
 }
 
 /// `tokens`: one of each kind in [begin, end).
@@ -51,16 +47,10 @@ MixPlan plan_of(const Mixing& mixing, std::int64_t begin, std::int64_t end, cons
     if (!mixing.weights[p].present() || part.rank_sum() == 0) continue;
     const size_t before = plan.segments.size();
     add_segments(part, mixing.weights[p], p, tokens, plan);
-    for (size_t i = before; i < plan.segments.size(); ++i) {
-      const auto& segment = plan.segments[i];
-      const std::int64_t row = part_row + segment.row;
-      if (!plan.stretches.empty() && plan.stretches.back().row + plan.stretches.back().count == row)
-        plan.stretches.back().count += segment.count;
-      else
-        plan.stretches.push_back({row, segment.count, segment.column});
-    }
+    for (size_t i = before; i < plan.segments.size(); ++i) plan.segments[i].group_row = part_row + plan.segments[i].row;
     part_row += part.rank_sum();
   }
+  plan.arrange();
   return plan;
 }
 
@@ -78,6 +68,19 @@ std::vector<std::int64_t> stretch_begins(const Mixing& mixing, std::int64_t toke
 }
 
 }  // namespace
+
+void MixPlan::arrange() {
+  stretches.clear();
+  columns = 0;
+  for (auto& segment : segments) {
+    segment.column = columns;
+    columns += segment.count;
+    if (!stretches.empty() && stretches.back().row + stretches.back().count == segment.group_row)
+      stretches.back().count += segment.count;
+    else
+      stretches.push_back({segment.group_row, segment.count, segment.column});
+  }
+}
 
 bool Mixing::records() const {
   if (experts == nullptr) return false;

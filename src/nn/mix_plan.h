@@ -25,6 +25,7 @@ struct MixSegment {
   size_t part = 0;
   size_t nth = 0;  ///< of the part's segments
   std::int64_t first = 0, last = 0, row = 0, count = 0, column = 0;
+  std::int64_t group_row = 0;  ///< `row` in the A of the group
 };
 
 /// Rows [row, row + count) of the group's A, whose products are the columns of z from `column` on.
@@ -38,6 +39,9 @@ struct MixPlan {
   std::vector<MixSegment> segments;   ///< by part
   std::vector<MixStretch> stretches;  ///< the segments that are neighbours in A, joined
   std::int64_t columns = 0;           ///< of z
+
+  /// Columns and stretches of the segments as they are now.
+  void arrange();
 };
 
 /**

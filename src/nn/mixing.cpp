@@ -20,8 +20,9 @@ std::int64_t rank_of(const ModuleExperts& part, std::int64_t expert) {
 
 }  // namespace
 
-LowRankProducts::LowRankProducts(const Mixing& mixing, const Tensor& x, bool few)
-    : mixing_(mixing), x_(x), few_(few), plans_(plan_mixing(mixing, x.size(0), x.size(1), few)) {
+LowRankProducts::LowRankProducts(const LinearGroup& group, const Mixing& mixing, const Tensor& x, bool few)
+    : group_(group), mixing_(mixing), x_(x), few_(few), plans_(plan_mixing(mixing, x.size(0), x.size(1), few)) {
+  choose_merged();
   std::int64_t columns = 0;
   for (const auto& plan : plans_) columns = std::max(columns, plan.columns);
   if (columns > 0) z_ = at::empty({x.size(0), columns}, at::kFloat);
@@ -148,7 +149,8 @@ void LowRankProducts::expand_many(const MixPlan& plan, std::vector<Tensor>& ys) 
 }
 
 void LowRankProducts::expand(std::vector<Tensor>& ys) {
-  for (const auto& plan : plans_) weigh(plan);
+  for (const auto& plan : plans_)
+    if (plan.columns > 0) weigh(plan);
   if (few_)
     expand_few(ys);
   else

@@ -17,18 +17,28 @@ Tensor scale_base(const Tensor& y, const ModuleExperts& part, const SiteWeights&
 /// y + biases and dense updates of experts. `x` is the input; not looked at where there are no dense updates.
 Tensor add_extras(const Tensor& y, const Tensor& x, const ModuleExperts& part, const SiteWeights& weights);
 
-/// The low-rank products of a group without gradients on a CPU: z = x · Aᵀ, z weighed, y += z · B.
+/**
+ * The low-rank products of a group without gradients on a CPU: z = x · Aᵀ, z weighed, y += z · B. Where so many tokens
+ * share their weights that it costs less, a part's updates are added to a copy of its weight, a block of rows at a
+ * time.
+ */
 class LowRankProducts {
  public:
-  /// `x` [tokens, in] float32 with contiguous rows; `mixing` stays the caller's. `few`: few_rows() multiplies.
-  LowRankProducts(const Mixing& mixing, const Tensor& x, bool few);
+  /// `x` [tokens, in] float32 with contiguous rows; `group` and `mixing` stay the caller's. `few`: few_rows()
+  /// multiplies.
+  LowRankProducts(const LinearGroup& group, const Mixing& mixing, const Tensor& x, bool few);
 
+  /// True if x · (W + ΔW)ᵀ of a part is to be had from merged_product(), which then replaces the base's product.
+  bool is_merged(size_t part) const { return !merged_.empty() && !merged_[part].empty(); }
+  /// x · (W + ΔW)ᵀ + bias.
+  Tensor merged_product(size_t part) const;
   /// The first product. With `few` it is left to the caller's few_rows() on x where that is possible: `parts` grows.
   void shrink(std::vector<linalg::FewRowsPart>& parts);
   /// Weighs z and adds the second product to the outputs of the group.
   void expand(std::vector<Tensor>& ys);
 
  private:
+  void choose_merged();
   void shrink_tokens();
   void weigh(const MixPlan& plan);
   void weigh_token(const MixPlan& plan, std::int64_t token, float* z) const;
@@ -36,11 +46,13 @@ class LowRankProducts {
   void expand_few(std::vector<Tensor>& ys);
   void expand_many(const MixPlan& plan, std::vector<Tensor>& ys);
 
+  const LinearGroup& group_;
   const Mixing& mixing_;
   Tensor x_;
   bool few_;
   std::vector<MixPlan> plans_;
-  Tensor z_;  ///< [tokens, most columns of a plan]
+  std::vector<std::vector<MixSegment>> merged_;  ///< per part: its segments, taken out of the plan
+  Tensor z_;                                     ///< [tokens, most columns of a plan]
 };
 
 }  // namespace weft::nn

@@ -8,9 +8,6 @@
 namespace weft::nn {
 namespace {
 
-// A widened block of weights stays in the cache between widening and multiplying.
-constexpr std::int64_t kWidenedNumbers = 256 * 1024;
-
 void multiply_add(Tensor& y, const Tensor& x, const Tensor& right, bool accumulate) {
   if (accumulate)
     y.addmm_(x, right);
@@ -22,7 +19,7 @@ void multiply_add(Tensor& y, const Tensor& x, const Tensor& right, bool accumula
 void multiply_widened(Tensor& y, const Tensor& x, const Tensor& weight, bool transposed, bool accumulate) {
   const std::int64_t rows = weight.size(0), cols = weight.size(1);
   const std::int64_t out = transposed ? cols : rows, in = transposed ? rows : cols;
-  const std::int64_t step = std::min(out, std::max<std::int64_t>(64, kWidenedNumbers / std::max<std::int64_t>(in, 1)));
+  const std::int64_t step = block_of_outputs(out, in);
   Tensor buffer = at::empty({step * in}, at::kFloat);
   const auto* stored = static_cast<const char*>(weight.const_data_ptr());
   const std::int64_t size = linalg::stored_size(stored_as(weight));
@@ -39,6 +36,11 @@ void multiply_widened(Tensor& y, const Tensor& x, const Tensor& weight, bool tra
 }
 
 }  // namespace
+
+std::int64_t block_of_outputs(std::int64_t out, std::int64_t in) {
+  constexpr std::int64_t kNumbers = 1 << 20, kLeast = 512;
+  return std::min(out, std::max(kLeast, kNumbers / std::max<std::int64_t>(in, 1)));
+}
 
 bool records(const Tensor& tensor) { return c10::GradMode::is_enabled() && tensor.defined() && tensor.requires_grad(); }
 

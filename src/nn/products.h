@@ -20,6 +20,8 @@ linalg::Stored stored_as(const Tensor& matrix);
 /// The matrix as a part of few_rows(): y (+)= x · matrixᵀ, or x · matrix when transposed. `y` [m, out] float32.
 linalg::FewRowsPart part_of(const Tensor& matrix, bool transposed, Tensor& y);
 
+/// Outputs of a weight that are converted at a time: few megabytes, yet products of them are as fast as of all.
+std::int64_t block_of_outputs(std::int64_t out, std::int64_t in);
 /// y (+)= x · Wᵀ into y [tokens, out] float32, without gradients, for any number of tokens and any stored dtype.
 void multiply_into(Tensor& y, const Tensor& x, const Tensor& weight, bool transposed, bool accumulate);
 /// x · Wᵀ + bias as operators that libtorch can differentiate, float32. On a CPU the weight is widened; elsewhere x

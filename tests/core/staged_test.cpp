@@ -155,3 +155,40 @@ TEST_CASE("core/staged: read_file refuses what is missing, no file, or too large
   ::mkfifo((dir / "pipe").c_str(), 0600);
   CHECK_THROWS_AS(read_file(dir / "pipe", 4), InputError);
 }
+
+TEST_CASE("core/staged: a single file appears at commit, whole") {
+  const test::TempDir dir;
+  {
+    StagedFile staged(dir / "a" / "out", false);
+    write_file(staged.path(), "text");
+    CHECK(!fs::exists(dir / "a" / "out"));
+    staged.commit();
+  }
+  CHECK(read_file(dir / "a" / "out", 10) == "text");
+  CHECK(entries_of(dir / "a") == 1);
+  { StagedFile staged(dir / "b" / "out", false); }
+  CHECK(entries_of(dir.path()) == 1);
+}
+
+TEST_CASE("core/staged: an existing file needs force; folders and devices are refused even so") {
+  const test::TempDir dir;
+  write_file(dir / "out", "old");
+  CHECK(test::says(test::error_text<UsageError>([&] { StagedFile(dir / "out", false); }), "--force replaces it"));
+  {
+    StagedFile staged(dir / "out", true);
+    write_file(staged.path(), "new");
+    CHECK(read_file(dir / "out", 10) == "old");
+    staged.commit();
+  }
+  CHECK(read_file(dir / "out", 10) == "new");
+  CHECK(entries_of(dir.path()) == 1);
+  {
+    StagedFile staged(dir / "late", false);
+    write_file(dir / "late", "somebody else's");
+    CHECK(test::says(test::error_text<UsageError>([&] { staged.commit(); }), "exists already"));
+  }
+  CHECK(read_file(dir / "late", 20) == "somebody else's");
+  CHECK(test::says(test::error_text<UsageError>([&] { StagedFile(dir.path(), true); }), "is a folder"));
+  CHECK(test::says(test::error_text<UsageError>([&] { StagedFile("/dev/null", true); }), "is no regular file"));
+  CHECK(test::says(test::error_text<UsageError>([&] { StagedFile("", true); }), "cannot be an output file"));
+}

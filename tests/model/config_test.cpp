@@ -256,6 +256,14 @@ TEST_CASE("model/config: a padding token inside a RoBERTa text takes no position
   CHECK(weft::test::relative(model.classify(batch), golden) <= 1e-5);  // the other order of sums in float32
 }
 
+TEST_CASE("model/config: Gemma 3 has no cap on attention scores, whatever its config says") {
+  weft::nn::Batch batch;
+  batch.ids = {{1, 5, 7, 9, 11, 13}};
+  const Tensor plain = BaseModel::open(weft::test::golden_models() / "gemma3").logits(batch);
+  CHECK(at::equal(Damaged("gemma3").set("attn_logit_softcapping", "0.5").open().logits(batch), plain));
+  CHECK_FALSE(at::equal(Damaged("gemma3").set("final_logit_softcapping", "0.5").open().logits(batch), plain));
+}
+
 TEST_CASE("model/config: modules are called as transformers calls them") {
   const auto has = [](const char* folder, const std::string& name) {
     const auto modules = BaseModel::inspect(weft::test::golden_models() / folder).modules;
@@ -267,7 +275,8 @@ TEST_CASE("model/config: modules are called as transformers calls them") {
   CHECK(has("bloom_post", "transformer.h.0.self_attention.dense"));
   CHECK(has("t5", "encoder.block.0.layer.0.SelfAttention.q"));
   CHECK(has("t5", "decoder.block.1.layer.1.EncDecAttention.v"));
-  CHECK(has("t5", "shared"));
+  CHECK(has("t5", "encoder.embed_tokens"));
+  CHECK(has("t5", "decoder.embed_tokens"));
   CHECK(has("bert", "bert.encoder.layer.0.attention.self.query"));
   CHECK(has("bert", "classifier"));
   CHECK(has("bert_sentence", "encoder.layer.0.attention.self.query"));

@@ -18,7 +18,7 @@ using weft::test::GoldenModel;
 using weft::test::integers;
 
 // The same formulas in float32 with sums in another order; measured below 2e-6 for every family.
-constexpr double kTolerance = 1e-5;
+constexpr double kFamilyTolerance = 1e-5;
 // Folders stored in half precision hold the same rounded weights here and there: the arithmetic is float32 in both.
 
 Tensor rows_of(const Tensor& all, const Value* positions) {
@@ -30,7 +30,7 @@ void check_close(const Tensor& got, const Tensor& golden, const char* part) {
   INFO(std::string(part));
   REQUIRE(golden.defined());
   REQUIRE(got.sizes() == golden.sizes());
-  CHECK(weft::test::relative(got, golden) <= kTolerance);
+  CHECK(weft::test::relative(got, golden) <= kFamilyTolerance);
 }
 
 void check_causal(const BaseModel& model, const GoldenModel& golden) {
@@ -48,10 +48,10 @@ void check_causal(const BaseModel& model, const GoldenModel& golden) {
     check_close(rows_of(model.logits(batch), one.find("positions")), golden.tensor("logits", name), "logits");
     if (all.ids.back().size() < 2) continue;
     const double nll = model.nll(batch, {1}).to(at::kDouble).sum().item<double>();
-    CHECK(nll == doctest::Approx(*one.find("loss_sum")->number()).epsilon(kTolerance));
+    CHECK(nll == doctest::Approx(*one.find("loss_sum")->number()).epsilon(kFamilyTolerance));
   }
   const double together = model.nll(all, first).to(at::kDouble).sum().item<double>();
-  CHECK(together == doctest::Approx(loss).epsilon(kTolerance));
+  CHECK(together == doctest::Approx(loss).epsilon(kFamilyTolerance));
 }
 
 void check_seq2seq(const BaseModel& model, const GoldenModel& golden) {
@@ -68,7 +68,7 @@ void check_seq2seq(const BaseModel& model, const GoldenModel& golden) {
     check_close(rows_of(model.logits(input, target), one.find("positions")), golden.tensor("logits", name), "logits");
   }
   const double together = model.nll(inputs, targets).to(at::kDouble).sum().item<double>();
-  CHECK(together == doctest::Approx(loss).epsilon(kTolerance));
+  CHECK(together == doctest::Approx(loss).epsilon(kFamilyTolerance));
 }
 
 void check_encoder(const BaseModel& model, const GoldenModel& golden) {

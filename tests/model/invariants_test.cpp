@@ -29,7 +29,7 @@ using weft::nn::Batch;
 using weft::nn::Mix;
 
 // Two float32 evaluations of the same formula with sums in another order, through two layers.
-constexpr double kTolerance = 1e-5;
+constexpr double kInvariantTolerance = 1e-5;
 
 fs::path attached(const std::string& name) { return fs::path(WEFT_SOURCE_DIR) / "tests/golden/attached" / name; }
 
@@ -102,7 +102,8 @@ TEST_CASE("model/invariants: attached is the same as fused into the weights") {
     write_fused(c, weights, folder.path());
     const BaseModel fused = BaseModel::open(folder.path());
     const Tensor expected = fused.logits(two_texts());
-    CHECK(weft::test::relative(c.model.logits(two_texts(), {c.experts, Mix::of(weights)}), expected) <= kTolerance);
+    CHECK(weft::test::relative(c.model.logits(two_texts(), {c.experts, Mix::of(weights)}), expected) <=
+          kInvariantTolerance);
     CHECK(weft::test::relative(c.model.logits(two_texts()), expected) > 0.01);  // the adapters do something
   }
 }
@@ -114,7 +115,8 @@ TEST_CASE("model/invariants: a one-hot gate is that adapter alone") {
     one[e] = 1.0;
     const auto alone = c.model.attach(Pool(std::vector{c.pool.adapters()[e]}));
     const Tensor expected = c.model.logits(two_texts(), {alone, Mix::of({1.0})});
-    CHECK(weft::test::relative(c.model.logits(two_texts(), {c.experts, Mix::of(one)}), expected) <= kTolerance);
+    CHECK(weft::test::relative(c.model.logits(two_texts(), {c.experts, Mix::of(one)}), expected) <=
+          kInvariantTolerance);
   }
 }
 
@@ -129,8 +131,8 @@ TEST_CASE("model/invariants: a batch of different adapters is the same as one by
     std::vector<Tensor> single;
     for (size_t i = 0; i < batch.ids.size(); ++i)
       single.push_back(c.model.logits(only(batch, i), {c.experts, Mix::choose({choice[i]}, count)}));
-    CHECK(weft::test::relative(together, at::cat(single)) <= kTolerance);
-    CHECK(weft::test::relative(single[1], c.model.logits(only(batch, 1))) <= kTolerance);
+    CHECK(weft::test::relative(together, at::cat(single)) <= kInvariantTolerance);
+    CHECK(weft::test::relative(single[1], c.model.logits(only(batch, 1))) <= kInvariantTolerance);
   }
 }
 
@@ -150,8 +152,8 @@ TEST_CASE("model/invariants: a population of weights is the same as candidate by
     for (std::int64_t p = 0; p < 4; ++p) {
       Mix one;
       one.weights = weights.narrow(0, p, 1);
-      CHECK(weft::test::relative(together[p], c.model.nll(batch, first, {c.experts, one})) <= kTolerance);
-      CHECK(weft::test::relative(logits[p], c.model.logits(batch, {c.experts, one})) <= kTolerance);
+      CHECK(weft::test::relative(together[p], c.model.nll(batch, first, {c.experts, one})) <= kInvariantTolerance);
+      CHECK(weft::test::relative(logits[p], c.model.logits(batch, {c.experts, one})) <= kInvariantTolerance);
     }
   }
 }
@@ -167,7 +169,7 @@ TEST_CASE("model/invariants: populations work for encoder-decoders and classifie
   for (std::int64_t p = 0; p < 3; ++p) {
     Mix one;
     one.weights = mix.weights.narrow(0, p, 1);
-    CHECK(weft::test::relative(together[p], t5.model.nll(inputs, targets, {t5.experts, one})) <= kTolerance);
+    CHECK(weft::test::relative(together[p], t5.model.nll(inputs, targets, {t5.experts, one})) <= kInvariantTolerance);
   }
   const Case bert = open_case("bert_plain");
   mix.weights = at::tensor({1.0f, 0.0f, 1.0f}).view({3, 1});  // the adapter has a head of its own: whole or not at all
@@ -176,8 +178,8 @@ TEST_CASE("model/invariants: populations work for encoder-decoders and classifie
   for (std::int64_t p = 0; p < 3; ++p) {
     Mix one;
     one.weights = mix.weights.narrow(0, p, 1);
-    CHECK(weft::test::relative(classes[p], bert.model.classify(inputs, {bert.experts, one})) <= kTolerance);
-    CHECK(weft::test::relative(embeddings[p], bert.model.embed(inputs, {bert.experts, one})) <= kTolerance);
+    CHECK(weft::test::relative(classes[p], bert.model.classify(inputs, {bert.experts, one})) <= kInvariantTolerance);
+    CHECK(weft::test::relative(embeddings[p], bert.model.embed(inputs, {bert.experts, one})) <= kInvariantTolerance);
   }
 }
 
@@ -221,7 +223,7 @@ TEST_CASE("model/invariants: steps with a cache are the same as the whole text a
       std::vector<std::int64_t> next;
       for (size_t i = 0; i < batch.ids.size(); ++i) {
         last += static_cast<std::int64_t>(batch.ids[i].size());
-        CHECK(weft::test::relative(logits[static_cast<std::int64_t>(i)], whole[last]) <= kTolerance);
+        CHECK(weft::test::relative(logits[static_cast<std::int64_t>(i)], whole[last]) <= kInvariantTolerance);
         next.push_back((7 * step + 11 * static_cast<std::int64_t>(i)) % 50);
         batch.ids[i].push_back(next.back());
       }

@@ -86,6 +86,17 @@ TEST_CASE("nn/apply: many experts of which some act, in scattered places") {
   for (const std::int64_t tokens : {1, 5, 40}) check_against_fused(network, pool, weights, tokens);
 }
 
+TEST_CASE("nn/apply: many tokens with the same weights") {
+  for (const bool transposed : {false, true})
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      at::manual_seed(12);
+      nn::Network network = test::hand_made_network(dtype, transposed);
+      HandMadePool pool;
+      for (const std::int64_t rank : {4, 30, 2}) pool.add(rank, {0, 1, 2}, "", {}, dtype);
+      check_against_fused(network, pool, {0.5, 0.0, -1.0}, 300);
+    }
+}
+
 TEST_CASE("nn/apply: experts on some of the parts") {
   at::manual_seed(6);
   nn::Network network = test::hand_made_network();
@@ -111,7 +122,7 @@ TEST_CASE("nn/apply: factors and weights in half precision, weights stored [in, 
       }
 }
 
-TEST_CASE("nn/apply: a rows of weights per sequence equals one sequence at a time") {
+TEST_CASE("nn/apply: a row of weights per sequence equals one sequence at a time") {
   const c10::NoGradGuard no_gradients;
   at::manual_seed(8);
   nn::Network network = test::hand_made_network();

@@ -18,8 +18,8 @@ inline std::filesystem::path golden_models() { return std::filesystem::path(WEFT
 struct GoldenModel {
   std::string folder, family, kind;
   std::filesystem::path path;
-  Value facts;                                ///< golden.json
-  std::shared_ptr<io::TensorFile> tensors;    ///< golden.safetensors
+  Value facts;                              ///< golden.json
+  std::shared_ptr<io::TensorFile> tensors;  ///< golden.safetensors
 
   /// `<part>/<name>`, or undefined.
   Tensor tensor(const std::string& part, const std::string& name) const {

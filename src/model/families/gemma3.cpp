@@ -16,7 +16,7 @@ void build_gemma3_text(Builder& builder, nn::Network& network, ModelInfo& info) 
   describe(shape, info);
   GemmaOptions options;
   options.head_norms = options.local_rope = true;
-  options.softcap = config.positive({"attn_logit_softcapping"}, 0.0);
+  // `attn_logit_softcapping` has no effect: transformers reads it and never passes it on.
   options.windows = read_windows(config, shape.layers, config.integer({"sliding_window"}, 4096), gemma3_slides,
                                  config.integer({"sliding_window_pattern", "_sliding_window_pattern"}, 6));
   RopeSource rope;
