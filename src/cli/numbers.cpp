@@ -18,6 +18,12 @@ int thread_count(const std::string& text) {
   return static_cast<int>(*number);
 }
 
+std::int64_t positive_count(const std::string& text, const char* option) {
+  const auto number = Value::of(text).integer();
+  if (!number || *number < 1) throw UsageError(fmt::format("{} is '{}', expected a whole number from 1", option, text));
+  return *number;
+}
+
 std::int64_t memory_limit(const std::string& text) {
   if (text.empty()) return 0;
   try {

@@ -1,5 +1,6 @@
 #include "cli/run.h"
 
+#include <c10/util/Logging.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -25,7 +26,6 @@ namespace weft::cli {
 namespace {
 
 constexpr int kFailed = 1, kWrongUsage = 2, kBadInput = 3;
-constexpr const char* kOutOfMemory = "out of memory; --memory 512MiB bounds what a merge works with";
 
 std::string version_text() {
   return fmt::format("weft {}\nlibtorch {}\nbuild {}\nthreads {}", version(), torch_version(), build_type(),
@@ -109,12 +109,17 @@ void build_program(CLI::App& root, Session& session) {
       "Examples:\n"
       "  weft merge zoo/reverse zoo/quote --method ties --weights 0.6,0.4 -o out/ties\n"
       "  weft compose recipes/ties.yaml -o out/ties\n"
-      "  weft inspect out/ties\n\n"
+      "  weft inspect out/ties\n"
+      "  weft eval --base models/llama --adapter out/ties --data test.jsonl\n\n"
       "Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 bad input file.");
   add_merge(root, session);
   add_compose(root, session);
   add_inspect(root, session);
   add_methods(root, session);
+  add_eval(root, session);
+  add_embed(root, session);
+  add_generate(root, session);
+  add_tokenize(root, session);
 }
 
 /// The error first, then what the run had warned of. Returns `code`.
@@ -124,14 +129,35 @@ int report_failure(Session& session, int code, const std::string& text) {
   return code;
 }
 
+/// What to lower, by command.
+std::string out_of_memory_text(const CLI::App& root) {
+  const std::string name = parsed_command(root).get_name();
+  if (name == "merge" || name == "compose") return "out of memory; --memory 512MiB bounds what a merge works with";
+  if (name == "eval" || name == "embed")
+    return "out of memory; lower --batch-tokens, shorten the longest examples, or hold the weights with --dtype "
+           "bfloat16";
+  if (name == "generate")
+    return "out of memory; lower --batch or --max-new-tokens, or hold the weights with --dtype bfloat16";
+  return "out of memory";
+}
+
+/// libtorch's own words when an allocation fails, on the processor and on a device.
+bool is_out_of_memory(const std::string& text) {
+  for (const char* words : {"can't allocate memory", "not enough memory", "out of memory"})
+    if (text.find(words) != std::string::npos) return true;
+  return false;
+}
+
 std::string first_line(std::string text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
 
 int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err, bool tty) {
+  // libtorch aborts where its allocator fails, unless told to throw.
+  FLAGS_caffe2_use_fatal_for_enforce = false;
   const char* no_color = std::getenv("NO_COLOR");
   Session session{out, err, tty, tty && (no_color == nullptr || *no_color == '\0')};
-  CLI::App root("Weaves trained LoRA adapters into one.");
+  CLI::App root("Weaves trained LoRA adapters into one, and runs models with them.");
   try {
     build_program(root, session);
     root.parse(arguments_of(argc, argv));
@@ -144,10 +170,10 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
   } catch (const std::system_error& error) {
     return report_failure(session, kFailed, fmt::format("the system refused: {}", first_line(error.what())));
   } catch (const std::bad_alloc&) {
-    return report_failure(session, kFailed, kOutOfMemory);
+    return report_failure(session, kFailed, out_of_memory_text(root));
   } catch (const std::exception& error) {
     const std::string text = first_line(error.what());
-    return report_failure(session, kFailed, text.find("can't allocate memory") != text.npos ? kOutOfMemory : text);
+    return report_failure(session, kFailed, is_out_of_memory(text) ? out_of_memory_text(root) : text);
   }
 }
 

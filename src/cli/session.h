@@ -24,5 +24,9 @@ void add_merge(CLI::App& root, Session& session);
 void add_compose(CLI::App& root, Session& session);
 void add_inspect(CLI::App& root, Session& session);
 void add_methods(CLI::App& root, Session& session);
+void add_eval(CLI::App& root, Session& session);
+void add_embed(CLI::App& root, Session& session);
+void add_generate(CLI::App& root, Session& session);
+void add_tokenize(CLI::App& root, Session& session);
 
 }  // namespace weft::cli
