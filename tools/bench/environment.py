@@ -12,10 +12,10 @@ TORCH = "2.13.0"
 PEERS = [f"torch=={TORCH}", "peft==0.21.2", "transformers==5.23.0"]
 
 
-def build(root):
-    """Sets up and builds the release preset and the bench program; its folder."""
+def build(root, *targets):
+    """Sets up and builds the release preset and the bench program, or `targets` of it; its folder."""
     subprocess.run([str(root / "tools" / "setup")], check=True, stdout=sys.stderr)
-    command = [str(root / "tools" / "build"), "release", "--target", "weft_cli", "weft_bench"]
+    command = [str(root / "tools" / "build"), "release", "--target", *(targets or ("weft_cli", "weft_bench"))]
     subprocess.run(command, check=True, stdout=sys.stderr)
     return root / "build" / "release"
 
