@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/team.h"
+#include "core/crew.h"
 #include "linalg/few_rows.h"
 #include "linalg/versions.h"
 
@@ -123,7 +123,7 @@ void decode_attention_with(const DecodeKernels& loops, DecodeShape shape, std::s
   std::int64_t tokens = 0;
   for (const DecodeSequence& s : sequences) tokens += std::max<std::int64_t>(s.end - s.begin, 0);
   const bool small = tokens * shape.kv_heads * (shape.head_dim + shape.value_dim) < kDecodeWorthSharing;
-  team_for(loop.tasks(), small ? 1 : threads, loop);
+  crew_for(loop.tasks(), small ? 1 : threads, loop);
   loop.finish();
 }
 

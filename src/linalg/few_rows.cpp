@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/crew.h"
 #include "core/team.h"
 #include "linalg/versions.h"
 
@@ -27,6 +28,8 @@ const FewRowsKernels& chosen_few_rows_kernels() {
 
 /// Less work than this is done before other threads have woken up, in bytes of weights or multiplications.
 constexpr std::int64_t kFewRowsWorthSharing = 1 << 16;
+/// Up to here the calls follow one another without products of libtorch between them.
+constexpr std::int64_t kCrewRows = 16;
 /// What one thread takes at a time: large enough to stream, small enough to even out.
 constexpr std::int64_t kFewRowsPiece = 1 << 17;
 
@@ -79,7 +82,10 @@ void few_rows(const float* x, std::int64_t m, std::int64_t in, std::int64_t ldx,
       const std::int64_t first = task * cut->step;
       loops.rows(*cut->part, cut->x, m, cut->in, cut->ldx, first, std::min(first + cut->step, cut->part->out));
     };
-    team_for(tasks, team, piece);
+    if (m <= kCrewRows)
+      crew_for(tasks, team, piece);
+    else
+      team_for(tasks, team, piece);
   }
 }
 
