@@ -21,12 +21,11 @@ bool full_ends_with(std::string_view text, std::string_view end) {
 
 bool has_save_infix(const FullTensor& t) { return t.key.find(".modules_to_save.") != std::string::npos; }
 
-/// Whether `modules_to_save` names the module of a parameter.
+/// Whether `modules_to_save` names the module of a parameter, as PEFT compares: by how a name ends (`classifier` is
+/// also DistilBERT's `pre_classifier`).
 bool is_declared(const std::string& name, const PeftConfig& config) {
-  return std::any_of(config.modules_to_save.begin(), config.modules_to_save.end(), [&](const std::string& m) {
-    const size_t at = ("." + name).find("." + m + ".");
-    return at != std::string::npos;
-  });
+  return std::any_of(config.modules_to_save.begin(), config.modules_to_save.end(),
+                     [&](const std::string& m) { return name.find(m + ".") != std::string::npos; });
 }
 
 FullTensor::Kind full_kind(const PeftFullKey& k, const std::set<std::string>& names, const PeftConfig& config) {

@@ -37,8 +37,6 @@ model::Composition attach_adapters(const model::BaseModel& model, const std::vec
   if (adapters.empty()) return {};
   const adapter::Pool pool = adapter::Pool::open(adapters);
   pool.check_compatible();
-  for (const adapter::Adapter& member : pool.adapters())
-    for (const std::string& text : member.info().warnings) log.warning(member.info().name + ": " + text);
   model::Composition out;
   out.experts = model.attach(pool, log);
   out.mix = nn::Mix::of(weights.empty() ? std::vector<double>(adapters.size(), 1.0) : weights);

@@ -108,7 +108,12 @@ void read_longrope(const RopeOptions& options, nn::Rope& rope) {
 nn::Rope::Kind rope_kind(const RopeOptions& options) {
   using Kind = nn::Rope::Kind;
   if (!options.scaling) return Kind::kDefault;
-  const std::string name = options.scaling->text({"rope_type", "type"}, "default");
+  // Where kinds of layers have ropes of their own, transformers lays `rope_scaling` over a default that has a
+  // `rope_type`.
+  const bool laid_over =
+      !options.source.layer_type.empty() && options.source.scaled && options.config.find({"rope_scaling"}) != nullptr;
+  const std::string name = laid_over ? options.scaling->text({"rope_type"}, "default")
+                                     : options.scaling->text({"rope_type", "type"}, "default");
   if (name == "default") return Kind::kDefault;
   if (options.source.long_only && (name == "yarn" || name == "su" || name == "longrope")) return Kind::kLongRope;
   if (options.source.long_only)

@@ -28,6 +28,10 @@ Sites::Sites(Network& network) {
       [&](Norm& norm) {
         add({norm.name, nullptr, 0, nullptr, &norm});
       });
+  // The head of GPT-NeoX is `embed_out` in files; transformers 5 calls it as every head, and adapters follow that.
+  for (size_t i = 0; i < sites_.size(); ++i)
+    if (sites_[i].group == &network.head && sites_[i].name != "lm_head")
+      by_core_.emplace("lm_head", static_cast<std::int64_t>(i));
 }
 
 std::int64_t Sites::find(std::string_view name, std::string& why) const {

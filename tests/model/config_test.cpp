@@ -264,6 +264,27 @@ TEST_CASE("model/config: Gemma 3 has no cap on attention scores, whatever its co
   CHECK_FALSE(at::equal(Damaged("gemma3").set("final_logit_softcapping", "0.5").open().logits(batch), plain));
 }
 
+TEST_CASE("model/config: Gemma 3's rope_scaling counts by its rope_type, as transformers lays it over a default") {
+  weft::nn::Batch batch;
+  batch.ids = {{1, 5, 7, 9, 11, 13, 2, 40, 3}};
+  const auto logits = [&](const char* json) {
+    return Damaged("gemma3_old").set("rope_scaling", json).open().logits(batch);
+  };
+  const Tensor plain = logits("null");
+  CHECK(at::equal(logits(R"({"type": "linear", "factor": 8.0})"), plain));
+  CHECK_FALSE(at::equal(logits(R"({"rope_type": "linear", "factor": 8.0})"), plain));
+}
+
+TEST_CASE("model/config: a checkpoint of the bare decoder runs with its tied head") {
+  for (const auto& [folder, name] : std::map<std::string, std::string>{
+           {"gpt2_no_prefix", "GPT2Model"}, {"bloom", "BloomModel"}, {"qwen3_tied", "Qwen3Model"}})
+    CHECK(Damaged(folder).set("architectures", "[\"" + name + "\"]").open().info().architecture == name);
+  // Without a tied head there is none, and random weights are no answer.
+  Damaged untied("llama");
+  untied.set("architectures", "[\"LlamaModel\"]").weights([](auto& tensors) { tensors.erase("lm_head.weight"); });
+  check_says(untied.open_error(), {"no tensor 'lm_head.weight'"});
+}
+
 TEST_CASE("model/config: modules are called as transformers calls them") {
   const auto has = [](const char* folder, const std::string& name) {
     const auto modules = BaseModel::inspect(weft::test::golden_models() / folder).modules;

@@ -65,6 +65,6 @@ void build_bloom(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// BLOOM (Le Scao et al. 2022, arXiv 2211.05100): no positions but scores that fall with distance.
-Family bloom_family() { return {"bloom", Kind::kCausal, {"BloomForCausalLM"}, build_bloom}; }
+Family bloom_family() { return {"bloom", Kind::kCausal, {"BloomForCausalLM", "BloomModel"}, build_bloom}; }
 
 }  // namespace weft::model

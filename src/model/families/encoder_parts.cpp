@@ -45,6 +45,8 @@ void build_classifier(Builder& builder, const HeadNames& names, const DecoderSha
   const std::string& architecture = builder.architecture();
   const bool wanted = architecture.empty() ? builder.has(names.out + ".weight") && builder.has(names.dense + ".weight")
                                            : architecture.ends_with("ForSequenceClassification");
+  // Adapters trained with a pooler or a head may be used without one: sentence embeddings read neither.
+  network.idle = {"pooler.dense", "classifier", "classifier.dense", "classifier.out_proj", "pre_classifier"};
   if (!wanted) return;
   nn::Classifier& head = network.classifier;
   head.why_absent = why_no_classes(builder.config(), info);
@@ -55,6 +57,8 @@ void build_classifier(Builder& builder, const HeadNames& names, const DecoderSha
   head.dense = builder.group(names.dense, shape.width, shape.width, Presence::kRequired);
   head.activation = names.activation;
   head.out = builder.group(names.out, static_cast<std::int64_t>(info.labels.size()), shape.width, Presence::kRequired);
+  std::erase_if(network.idle,
+                [&](const std::string& name) { return name != "pooler.dense" || names.dense.ends_with(name); });
 }
 
 BertOptions read_bert(const Builder& builder, const std::string& family, const std::string& headless) {

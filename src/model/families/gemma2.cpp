@@ -68,6 +68,6 @@ void build_gemma2(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Gemma 2 (Gemma Team 2024, arXiv 2408.00118).
-Family gemma2_family() { return {"gemma2", Kind::kCausal, {"Gemma2ForCausalLM"}, build_gemma2}; }
+Family gemma2_family() { return {"gemma2", Kind::kCausal, {"Gemma2ForCausalLM", "Gemma2Model"}, build_gemma2}; }
 
 }  // namespace weft::model

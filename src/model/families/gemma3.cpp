@@ -39,7 +39,9 @@ void build_gemma3(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Gemma 3 (Gemma Team 2025, arXiv 2503.19786), text models.
-Family gemma3_text_family() { return {"gemma3_text", Kind::kCausal, {"Gemma3ForCausalLM"}, build_gemma3_text}; }
+Family gemma3_text_family() {
+  return {"gemma3_text", Kind::kCausal, {"Gemma3ForCausalLM", "Gemma3TextModel"}, build_gemma3_text};
+}
 /// Gemma 3 with a picture encoder, whose text part is run.
 Family gemma3_family() { return {"gemma3", Kind::kCausal, {"Gemma3ForConditionalGeneration"}, build_gemma3}; }
 

@@ -55,6 +55,6 @@ void build_gpt2(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// GPT-2 (Radford et al. 2019): learned positions, weights stored [in, out].
-Family gpt2_family() { return {"gpt2", Kind::kCausal, {"GPT2LMHeadModel"}, build_gpt2}; }
+Family gpt2_family() { return {"gpt2", Kind::kCausal, {"GPT2LMHeadModel", "GPT2Model"}, build_gpt2}; }
 
 }  // namespace weft::model

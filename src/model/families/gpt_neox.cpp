@@ -63,6 +63,6 @@ void build_gpt_neox(Builder& builder, nn::Network& network, ModelInfo& info) {
 
 /// GPT-NeoX (Black et al. 2022, arXiv 2204.06745) and Pythia: part of every head rotates, attention and feed-forward
 /// read the same state.
-Family gpt_neox_family() { return {"gpt_neox", Kind::kCausal, {"GPTNeoXForCausalLM"}, build_gpt_neox}; }
+Family gpt_neox_family() { return {"gpt_neox", Kind::kCausal, {"GPTNeoXForCausalLM", "GPTNeoXModel"}, build_gpt_neox}; }
 
 }  // namespace weft::model

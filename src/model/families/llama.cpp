@@ -18,6 +18,6 @@ void build_llama(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Llama 1 to 3 (Touvron et al. 2023, arXiv 2302.13971), TinyLlama, SmolLM.
-Family llama_family() { return {"llama", Kind::kCausal, {"LlamaForCausalLM"}, build_llama}; }
+Family llama_family() { return {"llama", Kind::kCausal, {"LlamaForCausalLM", "LlamaModel"}, build_llama}; }
 
 }  // namespace weft::model

@@ -20,6 +20,6 @@ void build_mistral(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Mistral 7B (Jiang et al. 2023, arXiv 2310.06825): Llama with a sliding window.
-Family mistral_family() { return {"mistral", Kind::kCausal, {"MistralForCausalLM"}, build_mistral}; }
+Family mistral_family() { return {"mistral", Kind::kCausal, {"MistralForCausalLM", "MistralModel"}, build_mistral}; }
 
 }  // namespace weft::model

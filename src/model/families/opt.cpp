@@ -80,6 +80,6 @@ void build_opt(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// OPT (Zhang et al. 2022, arXiv 2205.01068): learned positions whose table begins with two unused rows.
-Family opt_family() { return {"opt", Kind::kCausal, {"OPTForCausalLM"}, build_opt}; }
+Family opt_family() { return {"opt", Kind::kCausal, {"OPTForCausalLM", "OPTModel"}, build_opt}; }
 
 }  // namespace weft::model

@@ -62,6 +62,6 @@ void build_phi3(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Phi-3 and Phi-3.5 mini (Abdin et al. 2024, arXiv 2404.14219): fused projections, longrope.
-Family phi3_family() { return {"phi3", Kind::kCausal, {"Phi3ForCausalLM"}, build_phi3}; }
+Family phi3_family() { return {"phi3", Kind::kCausal, {"Phi3ForCausalLM", "Phi3Model"}, build_phi3}; }
 
 }  // namespace weft::model

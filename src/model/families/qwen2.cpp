@@ -20,6 +20,6 @@ void build_qwen2(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv 2407.10671): biases on q, k and v.
-Family qwen2_family() { return {"qwen2", Kind::kCausal, {"Qwen2ForCausalLM"}, build_qwen2}; }
+Family qwen2_family() { return {"qwen2", Kind::kCausal, {"Qwen2ForCausalLM", "Qwen2Model"}, build_qwen2}; }
 
 }  // namespace weft::model

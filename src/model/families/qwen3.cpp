@@ -21,6 +21,6 @@ void build_qwen3(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// Qwen3's dense models (Yang et al. 2025, arXiv 2505.09388): a norm on every head of q and k.
-Family qwen3_family() { return {"qwen3", Kind::kCausal, {"Qwen3ForCausalLM"}, build_qwen3}; }
+Family qwen3_family() { return {"qwen3", Kind::kCausal, {"Qwen3ForCausalLM", "Qwen3Model"}, build_qwen3}; }
 
 }  // namespace weft::model

@@ -139,6 +139,8 @@ void build_t5(Builder& builder, nn::Network& network, ModelInfo& info) {
 }  // namespace
 
 /// T5 and T5 v1.1 (Raffel et al. 2020, arXiv 1910.10683), FLAN-T5 (Chung et al. 2022, arXiv 2210.11416).
-Family t5_family() { return {"t5", Kind::kSeq2Seq, {"T5ForConditionalGeneration", "T5WithLMHeadModel"}, build_t5}; }
+Family t5_family() {
+  return {"t5", Kind::kSeq2Seq, {"T5ForConditionalGeneration", "T5WithLMHeadModel", "T5Model"}, build_t5};
+}
 
 }  // namespace weft::model
