@@ -8,7 +8,6 @@
 #include "cli/json_out.h"
 #include "cli/table.h"
 #include "io/checkpoint.h"
-#include "io/json.h"
 #include "weft/core/parallel.h"
 #include "weft/text/tokenizer.h"
 
@@ -95,8 +94,7 @@ bool is_base_model(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored) || fs::exists(path / "adapter_config.json", ignored)) return false;
   if (!fs::exists(path / "config.json", ignored)) return false;
-  const Value config = io::read_json(path / "config.json");
-  return config.is_map() && config.find("model_type") != nullptr;
+  return true;
 }
 
 BaseInspection inspect_base(const fs::path& path) {

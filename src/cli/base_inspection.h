@@ -25,7 +25,7 @@ struct BaseInspection {
   std::vector<std::string> warnings;  ///< what is unsupported or worth knowing, the tokenizer's included
 };
 
-/// True for a checkpoint folder: a config.json with a model_type, and no adapter_config.json.
+/// True for a folder with a config.json and no adapter_config.json.
 bool is_base_model(const std::filesystem::path& path);
 /// Reads config and headers. @throws InputError when even those cannot be read.
 BaseInspection inspect_base(const std::filesystem::path& path);

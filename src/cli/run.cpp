@@ -98,6 +98,8 @@ std::string usage_text(const CLI::App& root, const CLI::ParseError& error) {
     return fmt::format("no command given; expected one of {} (see {})", fmt::join(command_names(root), ", "), help);
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
+  const size_t twice = text.find(": At Most 1 required but received");
+  if (twice != std::string::npos) text = text.substr(0, twice) + " is given more than once";
   return fmt::format("{}; see {}", text, help);
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <cmath>
+#include <limits>
 
 #include "cli/numbers.h"
 #include "cli/sources.h"
@@ -22,6 +24,8 @@ std::vector<double> weights_of(const std::string& text, size_t adapters) {
   for (const Value& item : list.list) {
     const auto number = item.number();
     if (!number) throw UsageError(fmt::format("--weights: {} is not a number", item.describe()));
+    if (std::abs(*number) > std::numeric_limits<float>::max())
+      throw UsageError(fmt::format("--weights: {} is too large for float32", *number));
     out.push_back(*number);
   }
   return out;

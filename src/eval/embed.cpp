@@ -139,13 +139,15 @@ std::int64_t max_sequence_length(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return 0;
   const Value config = io::read_json(path, kLimit);
-  const Value* lower = config.is_map() ? config.find("do_lower_case") : nullptr;
+  if (!config.is_map())
+    throw FormatError(path.string(), fmt::format("{}, expected an object with max_seq_length", config.describe()));
+  const Value* lower = config.find("do_lower_case");
   if (lower != nullptr && lower->boolean().value_or(false))
     throw UnsupportedError(
         fmt::format("{}: do_lower_case is true, which is not computed; put the texts into lower case "
                     "and set it to false",
                     lower->place.text()));
-  const Value* length = config.is_map() ? config.find("max_seq_length") : nullptr;
+  const Value* length = config.find("max_seq_length");
   if (length == nullptr || length->is_null()) return 0;
   const auto number = length->integer();
   if (!number || *number < 1)

@@ -170,8 +170,43 @@ void Builder::throw_problems() const {
   throw InputError(text);
 }
 
+/**
+ * What else the checkpoint has is often of no use here (buffers, heads of other tasks). But a tensor of one more layer,
+ * or another parameter of a module that is built, means that config.json is another model's.
+ */
+void Builder::warn_of_unused(ModelInfo& info) const {
+  const auto in_any_layer = [](const std::string& name) {
+    std::string out;
+    for (const char c : name) {
+      const bool digit = c >= '0' && c <= '9';
+      if (!digit || !out.ends_with('#')) out += digit ? '#' : c;
+    }
+    return out;
+  };
+  std::set<std::string> patterns, modules;
+  for (const std::string& name : used_) {
+    patterns.insert(in_any_layer(name));
+    modules.insert(name.substr(0, name.rfind('.')));
+  }
+  std::string first;
+  size_t count = 0;
+  for (const auto& [name, tensor] : checkpoint_.tensors()) {
+    if (used_.contains(name)) continue;
+    const bool parameter = name.ends_with(".weight") || name.ends_with(".bias");
+    if (!patterns.contains(in_any_layer(name)) && !(parameter && modules.contains(name.substr(0, name.rfind('.')))))
+      continue;
+    if (count++ == 0) first = name;
+  }
+  if (count > 0)
+    info.warnings.push_back(
+        fmt::format("{} tensors of the checkpoint have no place in the model that config.json describes and are left "
+                    "out, the first is '{}'; does config.json belong to these weights?",
+                    count, first));
+}
+
 void Builder::finish(ModelInfo& info) {
   if (!problems_.empty()) throw_problems();
+  warn_of_unused(info);
   info.parameters = parameters_, info.bytes = bytes_;
   info.dtype = dtypes_.size() == 1 ? *dtypes_.begin() : "mixed";
 }

@@ -61,6 +61,7 @@ class Builder {
  private:
   Tensor take(const std::string& name, const std::vector<std::int64_t>& shape, bool required, bool small);
   void complain(std::string text);
+  void warn_of_unused(ModelInfo& info) const;
   [[noreturn]] void throw_problems() const;
   nn::LinearGroup choose_head(const std::string& name, const nn::Embedding& tokens, bool tied, Presence bias);
 

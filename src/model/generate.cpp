@@ -39,16 +39,23 @@ void check_generate_options(const GenerateOptions& o, const ModelInfo& info, boo
       throw UsageError(fmt::format("end token {} is not in the vocabulary of {} tokens", id, info.vocabulary));
 }
 
-void check_prompt_ids(const ModelInfo& info, const IdList& ids, size_t index, bool text) {
-  if (ids.empty())
-    throw UsageError(fmt::format(
-        "prompt {} is empty, and nothing stands before the first new token; the model has no start token, so give it "
-        "some text",
-        index + 1));
+/// `prompt 3`, or `prompts.txt:3`.
+std::string prompt_place(const GenerateOptions& o, size_t index) {
+  return o.source.empty() ? fmt::format("prompt {}", index + 1) : fmt::format("{}:{}", o.source, index + 1);
+}
+
+void check_prompt_ids(const ModelInfo& info, const IdList& ids, const GenerateOptions& o, size_t index, bool text) {
+  const std::string place = prompt_place(o, index);
+  if (ids.empty()) {
+    const std::string what =
+        "is empty, and nothing stands before the first new token; the model has no start token, so give it some text";
+    if (!o.source.empty()) throw FormatError(place, "the prompt " + what);
+    throw UsageError(fmt::format("{} {}", place, what));
+  }
   for (const std::int64_t id : ids) {
     if (id >= 0 && id < info.vocabulary) continue;
-    const std::string what = fmt::format("prompt {}: token {} is not in the vocabulary of {} tokens of {}", index + 1,
-                                         id, info.vocabulary, info.path.string());
+    const std::string what = fmt::format("{}: token {} is not in the vocabulary of {} tokens of {}", place, id,
+                                         info.vocabulary, info.path.string());
     if (text) throw InputError(what + "; is the tokenizer another model's?");
     throw UsageError(what);
   }
@@ -60,18 +67,27 @@ std::int64_t saturated_sum(std::int64_t x, std::int64_t y) {
   return x > kMost - y ? kMost : x + y;
 }
 
-void check_length(const ModelInfo& info, size_t index, std::int64_t prompt, std::int64_t fresh, Log& log) {
-  if (info.positions <= 0) return;
+/// Learned positions end; beyond others a model was not made to go. True: it goes beyond.
+bool check_length(const ModelInfo& info, const GenerateOptions& o, size_t index, std::int64_t prompt) {
+  const std::int64_t fresh = o.max_new_tokens;
+  if (info.positions <= 0) return false;
   const bool seq2seq = info.kind == Kind::kSeq2Seq;
   const std::int64_t longest = seq2seq ? std::max(prompt, fresh) : saturated_sum(prompt, fresh);
-  if (longest <= info.positions) return;
+  if (longest <= info.positions) return false;
   if (info.positions_end)
     throw InputError(fmt::format(
-        "prompt {}: {} tokens and {} new ones are {}, but {} has {} positions; shorten the prompt or allow fewer new "
+        "{}: {} tokens and {} new ones are {}, but {} has {} positions; shorten the prompt or allow fewer new "
         "tokens",
-        index + 1, prompt, fresh, longest, info.path.string(), info.positions));
-  log.warning(fmt::format("prompt {}: {} tokens and {} new ones are more than the {} positions that {} was made for",
-                          index + 1, prompt, fresh, info.positions, info.path.string()));
+        prompt_place(o, index), prompt, fresh, longest, info.path.string(), info.positions));
+  return true;
+}
+
+/// One line, however many prompts there are. `first` is the first of `count` that go beyond the positions.
+void warn_of_length(const ModelInfo& info, const GenerateOptions& o, size_t first, size_t count, size_t tokens,
+                    Log& log) {
+  log.warning(fmt::format("{}: {} tokens and {} new ones are more than the {} positions that {} was made for{}",
+                          prompt_place(o, first), tokens, o.max_new_tokens, info.positions, info.path.string(),
+                          count == 1 ? "" : fmt::format("; so are {} prompts more", count - 1)));
 }
 
 /// The composition for the prompts [first, first + count).
@@ -200,11 +216,14 @@ std::vector<Generation> generate_ids(const BaseModel& model, const text::Tokeniz
   const ModelInfo& info = model.info();
   check_mix_rows(composition.mix, prompts.size());
   std::vector<Generation> results(prompts.size());
+  size_t first_long = 0, long_ones = 0;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    check_prompt_ids(info, prompts[i], i, tokenizer != nullptr);
-    check_length(info, i, static_cast<std::int64_t>(prompts[i].size()), options.max_new_tokens, log);
+    check_prompt_ids(info, prompts[i], options, i, tokenizer != nullptr);
+    if (check_length(info, options, i, static_cast<std::int64_t>(prompts[i].size())) && long_ones++ == 0)
+      first_long = i;
     results[i].prompt_ids = std::move(prompts[i]);
   }
+  if (long_ones > 0) warn_of_length(info, options, first_long, long_ones, results[first_long].prompt_ids.size(), log);
   const GenerateJob job{
       model, tokenizer, options, composition, on_text, log, options.end_tokens.value_or(info.end_tokens), results};
   Sampler sampler(options);

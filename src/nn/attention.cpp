@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -69,14 +70,24 @@ Tensor score_bias(const Attention& a, const Tensor& relative, std::int64_t first
   return bias;
 }
 
+/// Whether every score is surely finite. On CPU libtorch's kernel turns scores that are not into zeros, and the damage
+/// would stay unseen.
+bool scores_are_finite(const Attention& a, const Tensor& q, const Tensor& k) {
+  constexpr double kLimit = 1e37;  // float32 ends at 3.4e38
+  if (!q.is_cpu()) return true;
+  const auto norm = [](const Tensor& x) { return at::linalg_vector_norm(x.detach()).item().toDouble(); };
+  return norm(q) * norm(k) * std::abs(a.scale) < kLimit;  // false for NaN
+}
+
 /// Attention of q [n, heads, length, d] after `past` tokens to k, v [n, kv heads, keys, d].
 Tensor attention_core(const Attention& a, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& relative,
                       std::int64_t past) {
   const std::int64_t length = q.size(2), keys = k.size(2);
   const Tensor all_k = repeat_heads(k, a.heads), all_v = repeat_heads(v, a.heads);
   const bool cut = a.window > 0 && keys > a.window;
+  const bool by_kernel = a.softcap == 0 && scores_are_finite(a, q, k);
   const bool biased = relative.defined() || !a.alibi.empty() || cut || (a.causal && past > 0 && length > 1);
-  if (a.softcap == 0 && !biased)
+  if (by_kernel && !biased)
     return at::scaled_dot_product_attention(q, all_k, all_v, {}, 0.0, a.causal && length > 1, a.scale);
   const std::int64_t rows = relative.defined() || !a.alibi.empty() ? a.heads : 1;
   const std::int64_t slice =
@@ -86,12 +97,13 @@ Tensor attention_core(const Attention& a, const Tensor& q, const Tensor& k, cons
     const std::int64_t count = std::min(slice, length - first);
     const Tensor bias = score_bias(a, relative, first, count, past, keys, q.options()).unsqueeze(0);
     const Tensor some = q.narrow(2, first, count);
-    if (a.softcap == 0) {
+    if (by_kernel) {
       out.push_back(at::scaled_dot_product_attention(some, all_k, all_v, bias, 0.0, false, a.scale));
       continue;
     }
-    const Tensor score = at::matmul(some, all_k.transpose(2, 3)) * a.scale;
-    out.push_back(at::matmul(at::softmax(at::tanh(score / a.softcap) * a.softcap + bias, -1), all_v));
+    Tensor score = at::matmul(some, all_k.transpose(2, 3)) * a.scale;
+    if (a.softcap != 0) score = at::tanh(score / a.softcap) * a.softcap;
+    out.push_back(at::matmul(at::softmax(score + bias, -1), all_v));
   }
   return out.size() == 1 ? out.front() : at::cat(out, 2);
 }

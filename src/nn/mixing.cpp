@@ -28,18 +28,29 @@ LowRankProducts::LowRankProducts(const LinearGroup& group, const Mixing& mixing,
   if (columns > 0) z_ = at::empty({x.size(0), columns}, at::kFloat);
 }
 
+// Decoding comes here for every group of every layer: views of tensors would cost as much as their products.
+linalg::FewRowsPart LowRankProducts::shrink_part(const MixStretch& stretch, std::int64_t token) {
+  const Tensor& a = mixing_.experts->a;
+  auto part = part_of(a, /*transposed=*/false, z_);
+  part.w = static_cast<const char*>(part.w) + stretch.row * part.ldw * linalg::stored_size(part.type);
+  part.out = stretch.count;
+  part.y += token * part.ldy + stretch.column;
+  return part;
+}
+
 void LowRankProducts::shrink(std::vector<linalg::FewRowsPart>& parts) {
   if (few_ && plans_.size() > 1) return shrink_tokens();
   for (const auto& plan : plans_) {
+    if (few_) {
+      for (const auto& stretch : plan.stretches) parts.push_back(shrink_part(stretch, plan.begin));
+      continue;
+    }
     const Tensor x = x_.narrow(0, plan.begin, plan.end - plan.begin);
     const Tensor z = z_.narrow(0, plan.begin, plan.end - plan.begin);
     for (const auto& stretch : plan.stretches) {
-      const Tensor a = mixing_.experts->a.narrow(0, stretch.row, stretch.count);
       Tensor target = z.narrow(1, stretch.column, stretch.count);
-      if (few_)
-        parts.push_back(part_of(a, /*transposed=*/false, target));
-      else
-        multiply_into(target, x, a, /*transposed=*/false, /*accumulate=*/false);
+      const Tensor a = mixing_.experts->a.narrow(0, stretch.row, stretch.count);
+      multiply_into(target, x, a, /*transposed=*/false, /*accumulate=*/false);
     }
   }
 }
@@ -50,12 +61,10 @@ void LowRankProducts::shrink_tokens() {
   for (const auto& plan : plans_)
     for (std::int64_t t = plan.begin; t < plan.end; ++t)
       for (const auto& stretch : plan.stretches) {
-        Tensor target = z_.narrow(0, t, 1).narrow(1, stretch.column, stretch.count);
-        parts.push_back(
-            part_of(mixing_.experts->a.narrow(0, stretch.row, stretch.count), /*transposed=*/false, target));
-        parts.back().x = x_.const_data_ptr<float>() + t * x_.stride(0);
-        parts.back().in = x_.size(1);
-        parts.back().ldx = x_.stride(0);
+        auto& part = parts.emplace_back(shrink_part(stretch, t));
+        part.x = x_.const_data_ptr<float>() + t * x_.stride(0);
+        part.in = x_.size(1);
+        part.ldx = x_.stride(0);
       }
   linalg::few_rows(x_.const_data_ptr<float>(), 1, x_.size(1), x_.stride(0), parts, mixing_.threads);
 }
@@ -122,11 +131,11 @@ void LowRankProducts::expand_few(std::vector<Tensor>& ys) {
     for (const auto& plan : plans_)
       for (const auto& segment : plan.segments) {
         if (segment.nth != nth) continue;
-        const Tensor b = mixing_.experts->parts[segment.part].b.narrow(0, segment.row, segment.count);
+        const Tensor& b = mixing_.experts->parts[segment.part].b;
         for (std::int64_t t = plan.begin; t < (apart ? plan.end : plan.begin + 1); ++t) {
-          Tensor y = ys[segment.part].narrow(0, t, 1);
-          auto& part = parts.emplace_back(part_of(b, /*transposed=*/true, y));
-          part.ldy = ys[segment.part].stride(0);
+          auto& part = parts.emplace_back(part_of(b, /*transposed=*/true, ys[segment.part]));
+          part.w = static_cast<const char*>(part.w) + segment.row * part.ldw * linalg::stored_size(part.type);
+          part.y += t * part.ldy;
           part.accumulate = true;
           part.x = z_.const_data_ptr<float>() + t * z_.stride(0) + segment.column;
           part.in = segment.count;

@@ -39,6 +39,7 @@ class LowRankProducts {
 
  private:
   void choose_merged();
+  linalg::FewRowsPart shrink_part(const MixStretch& stretch, std::int64_t token);
   void shrink_tokens();
   void weigh(const MixPlan& plan);
   void weigh_token(const MixPlan& plan, std::int64_t token, float* z) const;

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -91,6 +93,9 @@ void put_update(const Adapter& adapter, const Placed& placed, const Tensor& weig
   const auto expert = static_cast<size_t>(placed.expert);
   const std::int64_t row = module.starts[expert], rank = module.starts[expert + 1] - row, out = weight.size(0);
   if (low.a.size(0) != rank) throw Error(fmt::format("module '{}' has another rank than it said", placed.info->name));
+  if (!(std::abs(low.scale) <= std::numeric_limits<float>::max()))
+    throw InputError(fmt::format("adapter '{}', module '{}': the scale {} is too large for float32",
+                                 adapter.info().name, placed.info->name, low.scale));
   module.scales[expert] = static_cast<float>(low.scale);
   a.copy_(low.a);
   Tensor b = module.b.narrow(0, row, rank);

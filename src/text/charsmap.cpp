@@ -184,6 +184,7 @@ void Charsmap::apply(std::string& text, bool& /*leading*/) const {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
+    check_normalized_size(text.size(), out.size(), file_);
     const size_t end = grapheme_end(text, at);
     const std::string_view cluster = std::string_view(text).substr(at, end - at);
     const char* whole = cluster.size() < kWholeBelow ? find(cluster) : nullptr;

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <cstdlib>
@@ -132,11 +133,12 @@ class PrependText final : public Normalizer {
 class ReplaceText final : public Normalizer {
  public:
   ReplaceText(const SearchFor& what, std::string with, const std::string& file)
-      : finder_(what, file), with_(std::move(with)) {}
+      : finder_(what, file), with_(std::move(with)), file_(file) {}
   void apply(std::string& text, bool& leading) const override {
     std::vector<std::pair<size_t, size_t>> matches;
     finder_.find_all(text, matches);
     if (matches.empty()) return;
+    check_normalized_size(text.size(), text.size() + matches.size() * with_.size(), file_);
     // The library lets inserted text begin where the last replaced character began.
     if (const auto [begin, end] = matches.front(); begin == 0 && end > 0) {
       size_t first = 0;
@@ -157,7 +159,7 @@ class ReplaceText final : public Normalizer {
 
  private:
   Finder finder_;
-  std::string with_;
+  std::string with_, file_;
 };
 
 /// The character classes of Google's neural translation.
@@ -250,6 +252,13 @@ class BertNormalizer final : public Normalizer {
 };
 
 }  // namespace
+
+void check_normalized_size(size_t before, size_t after, const std::string& file) {
+  constexpr size_t kMostBytes = size_t{64} << 20, kMostTimes = 16;
+  if (after > kMostBytes && after / kMostTimes > before)
+    throw InputError(
+        fmt::format("{}: its normalizer turns {} bytes into {}, which is not supported", file, before, after));
+}
 
 std::unique_ptr<const Normalizer> make_unicode_form(Form form) { return std::make_unique<UnicodeForm>(form); }
 std::unique_ptr<const Normalizer> make_lowercase() { return std::make_unique<Lowercase>(); }

@@ -17,12 +17,16 @@ class Pipeline final : public Engine {
         pre_tokenizers_(std::move(parts.pre_tokenizers)),
         model_(std::move(parts.model)),
         decoders_(std::move(parts.decoders)),
+        file_(file),
         added_(
             std::move(parts.added), *model_, parts.vocabulary > 0 ? parts.vocabulary : model_->size(),
             [this](const std::string& text) {
               std::string normalized = text;
               bool leading = true;
-              for (const auto& normalizer : normalizers_) normalizer->apply(normalized, leading);
+              for (const auto& normalizer : normalizers_) {
+                normalizer->apply(normalized, leading);
+                check_normalized_size(text.size(), normalized.size(), file_);
+              }
               return normalized;
             },
             file) {}
@@ -75,9 +79,11 @@ class Pipeline final : public Engine {
     size_t first = 0;
     next_code(text, first);
     std::string head = text.substr(0, first);
+    const size_t before = text.size();
     bool leading = true, whole = true;
     for (const auto& normalizer : normalizers_) {
       normalizer->apply(text, leading);
+      check_normalized_size(before, text.size(), file_);
       normalizer->apply(head, whole);
     }
     return leading ? std::max<size_t>(head.size(), 1) : 0;
@@ -110,6 +116,7 @@ class Pipeline final : public Engine {
   std::vector<std::unique_ptr<const PreTokenizer>> pre_tokenizers_;
   std::unique_ptr<const Model> model_;
   std::vector<std::unique_ptr<const Decoder>> decoders_;
+  std::string file_;
   AddedVocabulary added_;
 };
 

@@ -22,6 +22,10 @@ class Normalizer {
   virtual void apply(std::string& text, bool& leading) const = 0;
 };
 
+/// A chain of normalizers can multiply a text at every step; no real one does. `file` is named.
+/// @throws InputError when `after` bytes are far too many for a text of `before`.
+void check_normalized_size(size_t before, size_t after, const std::string& file);
+
 /// A section of text cut into pieces. Pre-tokenizers cut further, drop pieces, or rewrite the text.
 struct Pieces {
   struct Range {

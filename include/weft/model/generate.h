@@ -43,6 +43,8 @@ struct WEFT_API GenerateOptions {
   std::uint64_t first_sequence = 0;
   /// Sequences that run together at most, at least 1. Bounds the memory of cached keys and values.
   std::int64_t batch = 16;
+  /// The file that the prompts are the lines of, for messages. Empty: prompts are counted from 1.
+  std::string source;
 };
 
 /// Why a sequence ended.

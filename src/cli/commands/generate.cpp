@@ -11,10 +11,12 @@
 
 #include "cli/console.h"
 #include "cli/json_out.h"
+#include "cli/numbers.h"
 #include "cli/runtime_options.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "data/lines.h"
+#include "io/utf8.h"
 #include "weft/flow/runtime.h"
 
 namespace weft::cli {
@@ -55,14 +57,15 @@ std::uint64_t seed_of_flag(const std::string& text) {
 
 model::GenerateOptions generate_options(const GenerateFlags& flags) {
   model::GenerateOptions o;
-  take_integer(flags.max_new_tokens, "--max-new-tokens", o.max_new_tokens);
+  if (!flags.max_new_tokens.empty()) o.max_new_tokens = positive_count(flags.max_new_tokens, "--max-new-tokens");
   take_number(flags.temperature, "--temperature", o.temperature);
   take_integer(flags.top_k, "--top-k", o.top_k);
   take_number(flags.top_p, "--top-p", o.top_p);
   take_number(flags.repetition_penalty, "--repetition-penalty", o.repetition_penalty);
-  take_integer(flags.batch, "--batch", o.batch);
+  if (!flags.batch.empty()) o.batch = positive_count(flags.batch, "--batch");
   o.seed = seed_of_flag(flags.seed);
   o.stop = flags.stops;
+  o.source = flags.prompt_file;
   if (flags.ignore_end && !flags.end_tokens.empty())
     throw UsageError("--ignore-end and --end-token contradict each other; give one of them");
   if (flags.ignore_end) o.end_tokens.emplace();
@@ -79,6 +82,8 @@ std::int64_t end_token_of(const std::string& text, const text::Tokenizer& tokeni
 std::vector<std::string> prompts_of(const GenerateFlags& flags) {
   if (flags.prompts.empty() == flags.prompt_file.empty())
     throw UsageError("give either --prompt, once or more, or --prompt-file");
+  for (const std::string& prompt : flags.prompts)
+    if (!io::valid_utf8(prompt)) throw UsageError("--prompt is not UTF-8");
   if (flags.prompt_file.empty()) return flags.prompts;
   data::LineReader reader(flags.prompt_file);
   std::vector<std::string> lines;

@@ -47,6 +47,7 @@ Value tokenized_json(const text::Tokenizer& tokenizer, const std::vector<std::in
 }
 
 void run_tokenize(const TokenizeFlags& flags, Session& session) {
+  if (flags.base.empty()) throw UsageError("--base is empty; name a folder with a tokenizer");
   const std::vector<std::string> texts = texts_of(flags);
   const int threads = thread_count(flags.threads);
   const text::Tokenizer tokenizer = text::Tokenizer::open(flags.base);
