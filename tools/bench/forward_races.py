@@ -112,7 +112,8 @@ class Track:
     def __init__(self, root, build, python, threads, rounds):
         self.here = root / "tools" / "bench"
         self.bench = build / "tools" / "bench" / "weft_forward_bench" if build.is_dir() else build
-        self.bases, self.scratch = root / "build" / "bench" / "bases", root / "build" / "bench" / "logits"
+        self.bases = root / "build" / "bench" / "bases"
+        self.scratch = root / "build" / "bench" / f"logits-{os.getpid()}"
         self.python, self.threads, self.rounds = python, threads, rounds
         self.environment = racing.peer_environment(threads)
 
