@@ -11,6 +11,8 @@
 #include "support/id_model.h"
 #include "support/temp_dir.h"
 
+#if !defined(__SANITIZE_ADDRESS__)  // its shadow alone is beyond any limit
+
 namespace {
 
 /// Address space of this process, which has libtorch loaded as the program will have it.
@@ -22,7 +24,6 @@ rlim_t own_address_space() {
 
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__)  // its shadow alone is beyond any limit
 TEST_CASE("bad_input/memory: an evaluation that does not fit says what to lower") {
   const weft::test::TempDir dir;
   const std::string base = weft::test::write_id_model(dir / "base", "llama").string();
