@@ -108,33 +108,4 @@ void widen(const void* from, Stored type, std::int64_t rows, std::int64_t cols, 
   team_for(across * down, threads, piece);
 }
 
-void scale_segments(float* z, std::int64_t m, std::int64_t ldz, std::span<const std::int64_t> lengths, const float* g,
-                    std::int64_t ldg, const std::int64_t* row_of) {
-  for (std::int64_t i = 0; i < m; ++i) {
-    const float* weights = g + (row_of ? row_of[i] : i) * ldg;
-    float* at = z + i * ldz;
-    for (const std::int64_t length : lengths) {
-      const float weight = *weights++;
-      for (std::int64_t j = 0; j < length; ++j) at[j] *= weight;
-      at += length;
-    }
-  }
-}
-
-void mix_segments(const float* z, std::int64_t m, std::int64_t ldz, std::int64_t experts, std::int64_t r,
-                  const float* g, std::int64_t ldg, const std::int64_t* row_of, float* out, std::int64_t ldo) {
-  for (std::int64_t i = 0; i < m; ++i) {
-    const float* matrix = g + (row_of ? row_of[i] : i) * ldg;
-    for (std::int64_t e = 0; e < experts; ++e) {
-      float* to = out + i * ldo + e * r;
-      for (std::int64_t k = 0; k < r; ++k) to[k] = 0.0f;
-      for (std::int64_t f = 0; f < experts; ++f) {
-        const float weight = matrix[e * experts + f];
-        const float* from = z + i * ldz + f * r;
-        for (std::int64_t k = 0; k < r; ++k) to[k] += weight * from[k];
-      }
-    }
-  }
-}
-
 }  // namespace weft::linalg

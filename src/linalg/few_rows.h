@@ -42,22 +42,6 @@ struct FewRowsPart {
 void few_rows(const float* x, std::int64_t m, std::int64_t in, std::int64_t ldx, std::span<const FewRowsPart> parts,
               int threads = 0);
 
-/**
- * The middle of a stacked low-rank product: z[i, j] *= g[row(i), seg(j)], where segment s of z's columns has lengths[s]
- * columns. `z` is [m, Σ lengths], rows ldz apart. `g` is [·, lengths.size()], rows ldg apart (0: one row for all);
- * row(i) is row_of[i], or i when row_of is null.
- */
-void scale_segments(float* z, std::int64_t m, std::int64_t ldz, std::span<const std::int64_t> lengths, const float* g,
-                    std::int64_t ldg, const std::int64_t* row_of = nullptr);
-
-/**
- * The middle of a stacked low-rank product with a full matrix per row: out[i, e·r + k] = Σ_f G_i[e, f] z[i, f·r + k],
- * with z [m, experts·r] (rows ldz apart), out alike (rows ldo apart, not overlapping z), G_i the row-major
- * [experts, experts] matrix at g + row(i)·ldg, row(i) as in scale_segments.
- */
-void mix_segments(const float* z, std::int64_t m, std::int64_t ldz, std::int64_t experts, std::int64_t r,
-                  const float* g, std::int64_t ldg, const std::int64_t* row_of, float* out, std::int64_t ldo);
-
 /// Copies [rows, cols] numbers (rows ld_from numbers apart) to float32 (rows ld_to apart), exactly. `threads` as above.
 void widen(const void* from, Stored type, std::int64_t rows, std::int64_t cols, std::int64_t ld_from, float* to,
            std::int64_t ld_to, int threads = 0);

@@ -291,28 +291,6 @@ TEST_CASE("linalg/few_rows: widening keeps strides and covers large matrices") {
     }
 }
 
-TEST_CASE("linalg/few_rows: segments are scaled by their row's weights") {
-  const std::vector<std::int64_t> lengths = {2, 0, 3, 1}, row_of = {1, 1, 0};
-  const std::vector<float> g = {1, 2, 3, 4, 10, 20, 30, 40};
-  const std::vector<float> ones(21, 1.0f);
-  std::vector<float> z = ones;
-  weft::linalg::scale_segments(z.data(), 3, 7, lengths, g.data(), 4, row_of.data());
-  CHECK(z == std::vector<float>{10, 10, 30, 30, 30, 40, 1, 10, 10, 30, 30, 30, 40, 1, 1, 1, 3, 3, 3, 4, 1});
-  z = ones;
-  weft::linalg::scale_segments(z.data(), 2, 7, lengths, g.data(), 4);
-  CHECK(z == std::vector<float>{1, 1, 3, 3, 3, 4, 1, 10, 10, 30, 30, 30, 40, 1, 1, 1, 1, 1, 1, 1, 1});
-  z = ones;
-  weft::linalg::scale_segments(z.data(), 2, 7, lengths, g.data(), 0);
-  CHECK(z == std::vector<float>{1, 1, 3, 3, 3, 4, 1, 1, 1, 3, 3, 3, 4, 1, 1, 1, 1, 1, 1, 1, 1});
-}
-
-TEST_CASE("linalg/few_rows: a full middle matrix mixes experts") {
-  const std::vector<float> z = {1, 2, 10, 20}, g = {1, 2, 0, 3};
-  std::vector<float> out(4);
-  weft::linalg::mix_segments(z.data(), 1, 4, 2, 2, g.data(), 4, nullptr, out.data(), 4);
-  CHECK(out == std::vector<float>{21, 42, 30, 60});
-}
-
 TEST_CASE("core/team: every task runs once, by any number of threads") {
   for (const int threads : {0, 1, 2, 5}) {
     std::vector<std::atomic<int>> seen(1000);
