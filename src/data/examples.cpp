@@ -5,8 +5,10 @@
 #include <string_view>
 #include <utility>
 
+#include "data/document.h"
 #include "data/formats/formats.h"
 #include "data/lines.h"
+#include "data/parse.h"
 #include "io/json_reader.h"
 
 namespace weft::data {
@@ -16,7 +18,7 @@ namespace {
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
 
 /// The reader counts lines from 1 in a text that is one line: its place becomes that line's. `error.path()` is
-/// `:1:COLUMN`.
+/// `line 1:COLUMN`.
 [[noreturn]] void rethrow_in_line(const FormatError& error, const Place& line) {
   const std::string& at = error.path();
   const std::string text = std::string(error.what()).substr(at.size() + 2);
@@ -35,20 +37,59 @@ Value parse_line(std::string_view text, const Place& line) {
   }
 }
 
-Example read_example(std::string_view text, const Place& line, Kind& kind) {
-  Record record{parse_line(text, line), line};
-  if (!record.map.is_map()) throw FormatError(line.text(), fmt::format("{}, expected an object", brief(record.map)));
-  const Format& format = format_of(record);
-  kind = format.kind;
-  Example out = format.read(record);
-  out.line = line.line;
-  return out;
-}
+/// Gathers the examples of a file.
+class Gatherer {
+ public:
+  Gatherer(std::string_view text, const Forms& forms, Examples& out)
+      : forms_(forms), out_(out), bytes_left_(kComposedBytes + kBytesPerByte * text.size()) {}
 
-void refuse_mixed_kinds(const Examples& before, Kind kind, const Place& line) {
-  throw FormatError(line.text(),
-                    fmt::format("a {} example, but line {} is a {} example; a file holds examples of one kind",
-                                kind_name(kind), before.list.front().line, kind_name(before.kind)));
+  void take(const Record& record, const std::vector<Format>& among) {
+    if (!record.map.is_map()) record.fail(fmt::format("{}, expected an object", brief(record.map)));
+    const Format& format = format_of(record, forms_, among);
+    if (out_.list.empty()) out_.kind = format.kind;
+    if (format.kind != out_.kind) refuse_mixed_kinds(record, format.kind);
+    Example example = format.read(record, forms_);
+    example.line = record.place.line;
+    example.column = record.place.column;
+    count(record, example);
+    out_.list.push_back(std::move(example));
+  }
+
+ private:
+  // Templates, prompts with options and choices from labels.json can make much of a small file.
+  static constexpr size_t kComposedBytes = size_t{1} << 30, kBytesPerByte = 64;
+
+  void refuse_mixed_kinds(const Record& record, Kind kind) const {
+    record.fail(fmt::format("a {} example, but line {} is a {} example; a file holds examples of one kind",
+                            kind_name(kind), out_.list.front().line, kind_name(out_.kind)));
+  }
+
+  void count(const Record& record, const Example& example) {
+    size_t bytes = sizeof(Example) + example.text.size() + example.completion.size() + example.label.size();
+    for (const auto* texts : {&example.answers, &example.choices})
+      for (const std::string& text : *texts) bytes += sizeof(std::string) + text.size();
+    if (bytes > bytes_left_) record.fail("the examples take far more memory than their file; shorten the templates");
+    bytes_left_ -= bytes;
+  }
+
+  const Forms& forms_;
+  Examples& out_;
+  size_t bytes_left_;
+};
+
+void gather_lines(std::string_view text, const std::filesystem::path& file, const Around& around, Gatherer& gatherer) {
+  LineReader reader(text, file);
+  Place blank;
+  for (std::string_view line; reader.next(line);) {
+    const Place place = reader.place();
+    if (is_blank(line)) {
+      if (blank.line == 0) blank = place;
+      continue;
+    }
+    if (blank.line != 0) throw FormatError(blank.text(), "a blank line between examples");
+    reader.check_utf8(line);
+    gatherer.take(Record{parse_line(line, place), place, around}, formats());
+  }
 }
 
 }  // namespace
@@ -58,33 +99,38 @@ std::string_view kind_name(Kind kind) {
     case Kind::kText: return "text";
     case Kind::kCompletion: return "prompt/completion";
     case Kind::kLabel: return "text/label";
+    case Kind::kChoice: return "prompt/choices";
   }
   return {};
 }
 
-Place Examples::place(size_t index) const { return {file.string(), list.at(index).line, 0}; }
+Place Examples::place(size_t index) const {
+  const Example& example = list.at(index);
+  return {file.string(), example.line, example.column};
+}
 
-Examples read_examples(const std::filesystem::path& path) {
-  LineReader reader(path);
+Examples parse_examples(std::string_view text, const std::filesystem::path& file, const ReadOptions& options,
+                        LabelNames labels) {
+  const Forms forms(options.form);
+  Around around;
+  around.labels = std::move(labels);
   Examples out;
-  out.file = path;
-  Place blank;
-  for (std::string_view text; reader.next(text);) {
-    const Place line = reader.place();
-    if (is_blank(text)) {
-      if (blank.line == 0) blank = line;
-      continue;
-    }
-    if (blank.line != 0) throw FormatError(blank.text(), "a blank line between examples");
-    reader.check_utf8(text);
-    Kind kind{};
-    Example example = read_example(text, line, kind);
-    if (out.list.empty()) out.kind = kind;
-    if (kind != out.kind) refuse_mixed_kinds(out, kind, line);
-    out.list.push_back(std::move(example));
-  }
-  if (out.list.empty()) throw FormatError(path.string(), "has no examples");
+  out.file = file;
+  Gatherer gatherer(text, forms, out);
+  if (is_document(text))
+    read_document(text, file.string(), around,
+                  [&](const Record& record, const std::vector<Format>& among) { gatherer.take(record, among); });
+  else
+    gather_lines(text, file, around, gatherer);
+  if (out.list.empty()) throw FormatError(file.string(), "has no examples");
+  settle_labels(out, around.labels);
   return out;
+}
+
+Examples read_examples(const std::filesystem::path& path, const ReadOptions& options) {
+  const Forms check(options.form);  // what the caller wrote is judged before the file
+  const TextFile file(path);
+  return parse_examples(file.text(), path, options, LabelNames::beside(path));
 }
 
 }  // namespace weft::data

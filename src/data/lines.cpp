@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/utf8.h"
@@ -31,16 +32,18 @@ size_t first_bad_byte(std::string_view text) {
 
 }  // namespace
 
-LineReader::LineReader(const std::filesystem::path& path) : file_(io::MappedFile::open(path)) {
-  rest_ = {reinterpret_cast<const char*>(file_->data()), file_->size()};
-  if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
-  if (rest_.empty()) throw FormatError(path.string(), "is empty");
+TextFile::TextFile(const std::filesystem::path& path) : file_(io::MappedFile::open(path)) {
+  text_ = {reinterpret_cast<const char*>(file_->data()), file_->size()};
+  if (text_.starts_with(kByteOrderMark)) text_.remove_prefix(kByteOrderMark.size());
+  if (text_.empty()) throw FormatError(path.string(), "is empty");
 }
+
+LineReader::LineReader(std::string_view text, std::filesystem::path file) : rest_(text), file_(std::move(file)) {}
 
 bool LineReader::next(std::string_view& line) {
   if (rest_.empty()) return false;
   if (number_ == std::numeric_limits<int>::max())
-    throw FormatError(file_->path().string(), fmt::format("has more than {} lines", number_));
+    throw FormatError(file_.string(), fmt::format("has more than {} lines", number_));
   const size_t end = rest_.find('\n');
   line = rest_.substr(0, end);
   rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
@@ -48,7 +51,7 @@ bool LineReader::next(std::string_view& line) {
   return true;
 }
 
-Place LineReader::place() const { return {file_->path().string(), number_, 0}; }
+Place LineReader::place() const { return {file_.string(), number_, 0}; }
 
 void LineReader::check_utf8(std::string_view line) const {
   if (!io::valid_utf8(line))
@@ -56,7 +59,8 @@ void LineReader::check_utf8(std::string_view line) const {
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  LineReader reader(path);
+  const TextFile file(path);
+  LineReader reader(file.text(), path);
   std::vector<std::string> out;
   for (std::string_view line; reader.next(line);) {
     reader.check_utf8(line);

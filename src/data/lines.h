@@ -9,13 +9,25 @@
 
 namespace weft::data {
 
-/// A mapped text file, line by line; lines end in `\n` and never contain it. A byte order mark is skipped.
-class LineReader {
+/// A mapped text file that is not empty, without its byte order mark. Views of it hold as long as it does.
+class TextFile {
  public:
   /// @throws InputError when there is no such file, FormatError when it is empty.
-  explicit LineReader(const std::filesystem::path& path);
+  explicit TextFile(const std::filesystem::path& path);
+  std::string_view text() const { return text_; }
 
-  /// The next line, without its newline, or false at the end. The view holds as long as the reader.
+ private:
+  std::shared_ptr<const io::MappedFile> file_;
+  std::string_view text_;
+};
+
+/// A text line by line; lines end in `\n` and never contain it.
+class LineReader {
+ public:
+  /// `file` names the text in messages. The text must outlive the reader.
+  LineReader(std::string_view text, std::filesystem::path file);
+
+  /// The next line, without its newline, or false at the end.
   bool next(std::string_view& line);
   /// Where the line that next() gave stands.
   Place place() const;
@@ -23,8 +35,8 @@ class LineReader {
   void check_utf8(std::string_view line) const;
 
  private:
-  std::shared_ptr<const io::MappedFile> file_;
   std::string_view rest_;
+  std::filesystem::path file_;
   int number_ = 0;
 };
 

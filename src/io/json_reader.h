@@ -39,6 +39,8 @@ class JsonReader {
   void null();
   /// Any value as a tree, duplicate keys refused; all trees of a reader together have at most 200 000 values.
   Value value();
+  /// Says that the trees so far are gone: they no longer count.
+  void forget_values() { values_ = 0; }
   /// Passes over any value.
   void skip();
   /// Only blanks may follow.

@@ -2,10 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
+#include <vector>
 
+#include "data/write_data.h"
 #include "support/error_text.h"
 #include "support/temp_dir.h"
 
@@ -18,31 +18,9 @@ using weft::data::read_lines;
 using weft::test::error_text;
 using weft::test::says;
 using weft::test::TempDir;
-
-namespace {
-
-std::filesystem::path write(const TempDir& dir, const std::string& text) {
-  const auto path = dir / "data.jsonl";
-  std::ofstream(path, std::ios::binary) << text;
-  return path;
-}
-
-Examples read(const std::string& text) {
-  const TempDir dir;
-  return read_examples(write(dir, text));
-}
-
-/// What reading `text` says, without the folder.
-std::string refused(const std::string& text) {
-  const TempDir dir;
-  const auto path = write(dir, text);
-  std::string said = error_text<FormatError>([&] { read_examples(path); });
-  const std::string folder = dir.path().string() + "/";
-  if (said.starts_with(folder)) said.erase(0, folder.size());
-  return said;
-}
-
-}  // namespace
+using weft::test::data::read;
+using weft::test::data::refused;
+using weft::test::data::write;
 
 TEST_CASE("data/examples: texts, prompts with completions and labelled texts are told by their keys") {
   const Examples texts = read("{\"text\": \"a\\nb\"}\n{\"text\": \"\\u00e9\\ud83d\\ude00\"}\n");
@@ -107,7 +85,9 @@ TEST_CASE("data/examples: every line that cannot be used is named with what to d
 
 TEST_CASE("data/examples: an unknown shape is answered with the nearest key") {
   const std::string shapes =
-      "; expected one of {\"text\": ...}, {\"prompt\": ..., \"completion\": ...}, {\"text\": ..., \"label\": ...}";
+      R"(; expected one of {"text": ...}, {"prompt": ..., "completion": ...}, {"input": ..., "output": ...}, )"
+      R"({"prompt": ..., "choices": [...], "answer": ...}, {"text": ..., "label": ...}, )"
+      R"({"sentence": ..., "label": ...} with labels.json)";
   CHECK(refused("{}") == "data.jsonl:1: an example with no keys" + shapes);
   CHECK(refused("{\"a\": 1}") == "data.jsonl:1: an example with the keys 'a'" + shapes);
   CHECK(refused("{\"promt\": \"a\", \"completion\": \"b\"}") ==

@@ -85,7 +85,8 @@ std::vector<std::string> prompts_of(const GenerateFlags& flags) {
   for (const std::string& prompt : flags.prompts)
     if (!io::valid_utf8(prompt)) throw UsageError("--prompt is not UTF-8");
   if (flags.prompt_file.empty()) return flags.prompts;
-  data::LineReader reader(flags.prompt_file);
+  const data::TextFile file(flags.prompt_file);
+  data::LineReader reader(file.text(), flags.prompt_file);
   std::vector<std::string> lines;
   for (std::string_view line; reader.next(line);) {
     reader.check_utf8(line);

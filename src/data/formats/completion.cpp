@@ -4,10 +4,13 @@ namespace weft::data {
 
 /// A prompt and what should follow it. Only the tokenizer can tell whether an empty prompt will do.
 Format completion_format() {
-  return {R"({"prompt": ..., "completion": ...})", Kind::kCompletion, {"prompt", "completion"}, [](Record& record) {
+  return {R"({"prompt": ..., "completion": ...}, {"input": ..., "output": ...})",
+          Kind::kCompletion,
+          {{kPromptKeys, &Forms::prompt}, {kCompletionKeys, &Forms::completion}},
+          [](const Record& record, const Forms& forms) {
             Example out;
-            out.text = record.take_text("prompt", true);
-            out.completion = record.take_text("completion");
+            out.text = part_text(record, forms.prompt, kPromptKeys, true);
+            read_answers(record, forms.completion, kCompletionKeys, out);
             return out;
           }};
 }

@@ -7,16 +7,14 @@ namespace weft::data {
 namespace {
 
 /// A label is a name or an index; which ones there are, the model knows.
-void read_label(Record& record, Example& out) {
+void read_label(const Record& record, Example& out) {
   const Value& label = *record.map.find("label");
   if (label.is_scalar() && label.quoted) {
-    out.label = record.take_text("label");
+    out.label = record.text("label");
     return;
   }
   const auto index = label.integer();
-  if (!index || *index < 0)
-    throw FormatError(record.line.text(),
-                      fmt::format("'label' is {}, expected a name or an index from 0", brief(label)));
+  if (!index || *index < 0) record.fail(fmt::format("'label' is {}, expected a name or an index from 0", brief(label)));
   out.label_index = *index;
 }
 
@@ -24,9 +22,12 @@ void read_label(Record& record, Example& out) {
 
 /// A text and the class that it belongs to.
 Format label_format() {
-  return {R"({"text": ..., "label": ...})", Kind::kLabel, {"text", "label"}, [](Record& record) {
+  return {R"({"text": ..., "label": ...})",
+          Kind::kLabel,
+          {{{"text"}, &Forms::text}, {{"label"}}},
+          [](const Record& record, const Forms& forms) {
             Example out;
-            out.text = record.take_text("text");
+            out.text = part_text(record, forms.text, {"text"}, false);
             read_label(record, out);
             return out;
           }};

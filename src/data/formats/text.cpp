@@ -4,9 +4,9 @@ namespace weft::data {
 
 /// A text, all of it to be predicted.
 Format text_format() {
-  return {R"({"text": ...})", Kind::kText, {"text"}, [](Record& record) {
+  return {R"({"text": ...})", Kind::kText, {{{"text"}, &Forms::text}}, [](const Record& record, const Forms& forms) {
             Example out;
-            out.text = record.take_text("text");
+            out.text = part_text(record, forms.text, {"text"}, false);
             return out;
           }};
 }
