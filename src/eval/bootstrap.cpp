@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <string_view>
 
 #include "weft/core/parallel.h"
@@ -15,39 +16,53 @@ namespace {
 constexpr std::int64_t kResamples = 1000;
 constexpr double kLowTail = 0.025, kHighTail = 0.975;
 
-/// Terms of all metrics, example by example.
-struct TermTable {
-  size_t width = 0;
-  std::vector<size_t> begins;  ///< per metric: its first column; one more for the end
-  std::vector<double> rows;
-
-  TermTable(const std::vector<Metric>& metrics, const std::vector<ExampleResult>& results) {
-    for (const ExampleResult& result : results) {
-      begins.clear();
-      width = 0;
-      for (const Metric& metric : metrics) {
-        const std::vector<double> terms = metric.terms(result);
-        rows.insert(rows.end(), terms.begin(), terms.end());
-        begins.push_back(width);
-        width += terms.size();
-      }
-      begins.push_back(width);
+/// Terms of all metrics, example by example. Most sums get nothing of an example, so only those that do are kept.
+class TermTable {
+ public:
+  TermTable(const std::vector<Metric>& metrics, const std::vector<data::Example>& examples,
+            const std::vector<ExampleResult>& results, size_t labels) {
+    for (const Metric& metric : metrics) {
+      begins_.push_back(width_);
+      width_ += metric.sums != nullptr ? metric.sums(labels) : 2;
+    }
+    begins_.push_back(width_);
+    for (size_t i = 0; i < results.size(); ++i) {
+      for (size_t m = 0; m < metrics.size(); ++m) append(metrics[m], begins_[m], examples[i], results[i]);
+      ends_.push_back(terms_.size());
     }
   }
 
+  size_t width() const { return width_; }
+
   void add(size_t example, std::vector<double>& sums) const {
-    const double* row = rows.data() + example * width;
-    for (size_t k = 0; k < width; ++k) sums[k] += row[k];
+    for (size_t k = example == 0 ? 0 : ends_[example - 1]; k < ends_[example]; ++k)
+      sums[terms_[k].sum] += terms_[k].value;
   }
 
   double finish(const Metric& metric, size_t index, const std::vector<double>& sums) const {
-    return metric.finish({sums.data() + begins[index], begins[index + 1] - begins[index]});
+    const std::span<const double> own(sums.data() + begins_[index], begins_[index + 1] - begins_[index]);
+    return metric.finish != nullptr ? metric.finish(own) : own[0] / own[1];
   }
+
+ private:
+  void append(const Metric& metric, size_t begin, const data::Example& example, const ExampleResult& result) {
+    const size_t first = terms_.size();
+    if (metric.terms != nullptr)
+      metric.terms(result, terms_);
+    else
+      terms_.insert(terms_.end(), {{0, metric.judge(example, result).score}, {1, 1.0}});
+    for (size_t k = first; k < terms_.size(); ++k) terms_[k].sum += begin;
+  }
+
+  size_t width_ = 0;
+  std::vector<size_t> begins_;  ///< per metric: its first sum; one more for the end
+  std::vector<Term> terms_;
+  std::vector<size_t> ends_;  ///< per example
 };
 
 /// Sums over `count` examples drawn with replacement.
 std::vector<double> resample_sums(const TermTable& table, size_t count, const Philox& random, std::uint64_t resample) {
-  std::vector<double> sums(table.width, 0.0);
+  std::vector<double> sums(table.width(), 0.0);
   for (size_t i = 0; i < count; i += 2) {
     const std::array<std::uint32_t, 4> words = random.block(i / 2, resample);
     for (size_t half = 0; half < 2 && i + half < count; ++half) {
@@ -70,10 +85,11 @@ double quantile_of(std::vector<double> numbers, double tail) {
 
 }  // namespace
 
-std::vector<MetricValue> measure(const std::vector<Metric>& metrics, const std::vector<ExampleResult>& results,
-                                 std::uint64_t seed, int threads) {
-  const TermTable table(metrics, results);
-  std::vector<double> sums(table.width, 0.0);
+std::vector<MetricValue> measure(const std::vector<Metric>& metrics, const std::vector<data::Example>& examples,
+                                 const std::vector<ExampleResult>& results, size_t labels, std::uint64_t seed,
+                                 int threads) {
+  const TermTable table(metrics, examples, results, labels);
+  std::vector<double> sums(table.width(), 0.0);
   for (size_t i = 0; i < results.size(); ++i) table.add(i, sums);
   std::vector<std::vector<double>> drawn(metrics.size(), std::vector<double>(kResamples));
   const Philox random(hash_key("bootstrap", seed));

@@ -10,6 +10,7 @@
 #include "eval/batches.h"
 #include "eval/token_store.h"
 #include "io/json.h"
+#include "text/encode_text.h"
 #include "weft/core/parallel.h"
 
 namespace weft::eval {
@@ -45,22 +46,10 @@ class LineEncoder {
     if (whole.empty()) throw FormatError(place(index), "the text has no tokens");
     const bool cut = options_.max_tokens > 0 && length > options_.max_tokens;
     if (cut && cuts_++ == 0) first_cut_ = index;
-    Ids ids = cut ? cut_down(whole, text) : whole;
+    Ids ids = text::cut_ids(tokenizer_, text, whole, options_.max_tokens);
     const auto left = static_cast<std::int64_t>(ids.size());
     if (info_.positions > 0 && left > info_.positions) refuse_or_count(index, left);
     return ids;
-  }
-
-  /// The special tokens in front and behind, and as much of the text as fits between them.
-  Ids cut_down(const Ids& whole, const std::string& text) const {
-    const Ids bare = tokenizer_.encode(text, false);
-    const auto found = std::search(whole.begin(), whole.end(), bare.begin(), bare.end());
-    const std::ptrdiff_t behind =
-        found == whole.end() ? 0 : whole.end() - found - static_cast<std::ptrdiff_t>(bare.size());
-    const std::ptrdiff_t kept = std::max<std::ptrdiff_t>(0, options_.max_tokens - behind);
-    Ids out(whole.begin(), whole.begin() + kept);
-    out.insert(out.end(), whole.end() - std::min<std::ptrdiff_t>(behind, options_.max_tokens), whole.end());
-    return out;
   }
 
   void refuse_or_count(size_t index, std::int64_t length) {

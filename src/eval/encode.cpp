@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 #include <string>
-#include <utility>
 
 #include "weft/core/parallel.h"
 #include "weft/core/value.h"
@@ -18,9 +18,10 @@ using Ids = std::vector<std::int64_t>;
 
 constexpr size_t kExamplesAtOnce = 1024;
 
-/// The ids of one example before they are checked.
+/// The ids of one example before they are checked. Of a choice example one completion each.
 struct RawIds {
-  Ids text, completion;
+  Ids text;
+  std::vector<Ids> completions;
 };
 
 void check_examples_suit(const data::Examples& examples, const model::ModelInfo& info) {
@@ -29,7 +30,9 @@ void check_examples_suit(const data::Examples& examples, const model::ModelInfo&
                                  data::kind_name(examples.kind), info.path.string(), why));
   };
   if (examples.kind == data::Kind::kLabel) {
-    if (info.labels.empty()) refuse(fmt::format("{} has no classification head", info.architecture));
+    if (info.labels.empty())
+      refuse(fmt::format("{} has no classification head, and label similarity needs an encoder, such as BERT",
+                         info.architecture));
     if (info.labels.size() < 2) refuse("its head has one label only, there is nothing to choose from");
     return;
   }
@@ -39,47 +42,53 @@ void check_examples_suit(const data::Examples& examples, const model::ModelInfo&
     refuse("it is an encoder-decoder; give it examples with 'prompt' and 'completion'");
 }
 
-/// Finds labels and keeps what the checks of all examples share.
+std::string label_suggestion(const std::string& label, const std::vector<std::string>& labels,
+                             const std::string& owner) {
+  constexpr size_t kMostLabels = 12;
+  if (labels.size() <= kMostLabels || !nearest(label, labels).empty()) return suggestion(label, labels);
+  return fmt::format("; {} has {} labels: {}, ...", owner, labels.size(),
+                     fmt::join(labels.begin(), labels.begin() + kMostLabels, ", "));
+}
+
+/// Keeps what the checks of all examples share.
 class ExampleEncoder {
  public:
-  ExampleEncoder(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer)
-      : examples_(examples), info_(info), tokenizer_(tokenizer), bare_(tokenizer.encode("", true).size()) {}
+  ExampleEncoder(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer,
+                 bool all_choices)
+      : examples_(examples),
+        info_(info),
+        tokenizer_(tokenizer),
+        all_choices_(all_choices),
+        bare_(tokenizer.encode("", true).size()) {}
 
   /// Safe from several threads.
   RawIds tokenise(const data::Example& example) const {
     RawIds out;
     out.text = tokenizer_.encode(example.text, true);
-    if (examples_.kind == data::Kind::kCompletion) out.completion = tokenizer_.encode(example.completion, is_seq2seq());
+    for (const size_t choice : choices_of(example))
+      out.completions.push_back(tokenizer_.encode(
+          examples_.kind == data::Kind::kChoice ? example.choices[choice] : example.completion, is_seq2seq()));
     return out;
   }
 
-  /// Checks one example and appends it, in file order.
-  void append(size_t index, RawIds ids, Encoded& out) {
-    if (ids.text.empty())
-      refuse(index,
-             fmt::format("{} has no tokens", examples_.kind == data::Kind::kCompletion ? "the prompt" : "the text"));
-    std::int64_t scored = 1;
-    switch (examples_.kind) {
-      case data::Kind::kText:
-        if (ids.text.size() < 2)
-          refuse(index, "the text has one token only: nothing predicts the first, so there is nothing to score");
-        break;
-      case data::Kind::kCompletion:
-        if (ids.completion.size() <= (is_seq2seq() ? bare_ : 0)) refuse(index, "the completion has no tokens");
-        scored = static_cast<std::int64_t>(ids.text.size());
-        break;
-      case data::Kind::kLabel: scored = label_of(index); break;
+  /// Checks one example and appends its units, in file order.
+  void append(size_t index, const RawIds& ids, Encoded& out) {
+    const bool prompt = !ids.completions.empty();
+    if (ids.text.empty()) refuse(index, fmt::format("{} has no tokens", prompt ? "the prompt" : "the text"));
+    if (examples_.kind == data::Kind::kText && ids.text.size() < 2)
+      refuse(index, "the text has one token only: nothing predicts the first, so there is nothing to score");
+    if (!prompt) {
+      const size_t label =
+          examples_.kind == data::Kind::kLabel ? find_label(examples_, index, info_.labels, "the model") : 1;
+      return append_unit({index, 0}, ids.text, {}, label, out);
     }
-    if (!is_seq2seq()) ids.text.insert(ids.text.end(), ids.completion.begin(), ids.completion.end());
-    check_length(index, static_cast<std::int64_t>(ids.text.size()));
-    out.inputs.add(ids.text);
-    out.lengths.push_back(static_cast<std::int64_t>(ids.text.size()));
-    if (is_seq2seq()) {
-      check_length(index, static_cast<std::int64_t>(ids.completion.size()));
-      out.targets.add(ids.completion);
-      out.lengths.back() += static_cast<std::int64_t>(ids.completion.size());
+    const std::vector<size_t> choices = choices_of(examples_.list[index]);
+    for (size_t i = 0; i < choices.size(); ++i) {
+      if (ids.completions[i].size() <= (is_seq2seq() ? bare_ : 0))
+        refuse(index, examples_.kind == data::Kind::kChoice ? fmt::format("choice {} has no tokens", choices[i])
+                                                            : "the completion has no tokens");
+      append_unit({index, choices[i]}, ids.text, ids.completions[i], ids.text.size(), out);
     }
-    out.scored.push_back(static_cast<std::int32_t>(scored));
   }
 
   void warn_of_long_examples(Log& log) const {
@@ -99,26 +108,30 @@ class ExampleEncoder {
     throw FormatError(examples_.place(index).text(), why);
   }
 
-  std::int64_t label_of(size_t index) const {
-    const data::Example& example = examples_.list[index];
-    const auto& labels = info_.labels;
-    if (example.label.empty()) {
-      if (example.label_index < static_cast<std::int64_t>(labels.size())) return example.label_index;
-      refuse(index,
-             fmt::format("label {}, but the model has {} labels, counted from 0", example.label_index, labels.size()));
-    }
-    const auto found = std::find(labels.begin(), labels.end(), example.label);
-    if (found == labels.end())
-      refuse(index, fmt::format("unknown label '{}'{}", example.label, label_suggestion(example.label)));
-    return found - labels.begin();
+  /// Which choices an example runs; 0 for its completion; none when there is nothing but a text.
+  std::vector<size_t> choices_of(const data::Example& example) const {
+    if (examples_.kind == data::Kind::kCompletion) return {0};
+    if (examples_.kind != data::Kind::kChoice) return {};
+    if (!all_choices_) return {static_cast<size_t>(example.answer)};
+    std::vector<size_t> all(example.choices.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    return all;
   }
 
-  std::string label_suggestion(const std::string& label) const {
-    constexpr size_t kMostLabels = 12;
-    if (info_.labels.size() <= kMostLabels || !nearest(label, info_.labels).empty())
-      return suggestion(label, info_.labels);
-    return fmt::format("; the model has {} labels: {}, ...", info_.labels.size(),
-                       fmt::join(info_.labels.begin(), info_.labels.begin() + kMostLabels, ", "));
+  void append_unit(Unit unit, const Ids& text, const Ids& completion, size_t scored, Encoded& out) {
+    Ids input = text;
+    if (!is_seq2seq()) input.insert(input.end(), completion.begin(), completion.end());
+    check_length(unit.example, static_cast<std::int64_t>(input.size()));
+    auto length = static_cast<std::int64_t>(input.size());
+    if (is_seq2seq()) {
+      check_length(unit.example, static_cast<std::int64_t>(completion.size()));
+      out.targets.add(completion);
+      length += static_cast<std::int64_t>(completion.size());
+    }
+    out.inputs.add(input);
+    out.lengths.push_back(length);
+    out.scored.push_back(static_cast<std::int32_t>(scored));
+    out.units.push_back(unit);
   }
 
   void check_length(size_t index, std::int64_t length) {
@@ -136,6 +149,7 @@ class ExampleEncoder {
   const data::Examples& examples_;
   const model::ModelInfo& info_;
   const text::Tokenizer& tokenizer_;
+  bool all_choices_;
   size_t bare_;  ///< special tokens that the tokenizer puts around an empty text
   size_t too_long_ = 0, longest_at_ = 0, last_counted_ = SIZE_MAX;
   std::int64_t longest_ = 0;
@@ -143,10 +157,25 @@ class ExampleEncoder {
 
 }  // namespace
 
+size_t find_label(const data::Examples& examples, size_t index, const std::vector<std::string>& labels,
+                  const std::string& owner) {
+  const data::Example& example = examples.list[index];
+  const auto refuse = [&](const std::string& why) { throw FormatError(examples.place(index).text(), why); };
+  if (example.label.empty()) {
+    if (example.label_index < 0 || example.label_index >= static_cast<std::int64_t>(labels.size()))
+      refuse(fmt::format("label {}, but {} has {} labels, counted from 0", example.label_index, owner, labels.size()));
+    return static_cast<size_t>(example.label_index);
+  }
+  const auto found = std::find(labels.begin(), labels.end(), example.label);
+  if (found == labels.end())
+    refuse(fmt::format("unknown label '{}'{}", example.label, label_suggestion(example.label, labels, owner)));
+  return static_cast<size_t>(found - labels.begin());
+}
+
 Encoded encode(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer,
-               int threads, Log& log) {
+               bool all_choices, int threads, Log& log) {
   check_examples_suit(examples, info);
-  ExampleEncoder encoder(examples, info, tokenizer);
+  ExampleEncoder encoder(examples, info, tokenizer, all_choices);
   Encoded out;
   const size_t count = examples.list.size();
   for (size_t begin = 0; begin < count; begin += kExamplesAtOnce) {
@@ -155,7 +184,7 @@ Encoded encode(const data::Examples& examples, const model::ModelInfo& info, con
     parallel_for(static_cast<std::int64_t>(raw.size()), threads, [&](std::int64_t i) {
       raw[static_cast<size_t>(i)] = encoder.tokenise(examples.list[begin + static_cast<size_t>(i)]);
     });
-    for (size_t i = 0; i < raw.size(); ++i) encoder.append(begin + i, std::move(raw[i]), out);
+    for (size_t i = 0; i < raw.size(); ++i) encoder.append(begin + i, raw[i], out);
   }
   log.progress("tokenising", static_cast<std::int64_t>(count), static_cast<std::int64_t>(count), {});
   encoder.warn_of_long_examples(log);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flow/dtype.h"
+#include "flow/recipe_parts.h"
 #include "weft/flow/compose.h"
 #include "weft/recipe/recipe.h"
 
@@ -16,11 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using recipe::MapReader;
 
-/// What a recipe says is relative to the folder it stands in.
-fs::path resolve_path(const fs::path& recipe, const std::string& text) {
-  return (recipe.parent_path() / text).lexically_normal();
-}
-
 /// The value of a key that has two spellings; both at once are refused.
 const Value* take_either(MapReader& reader, std::string_view key, std::string_view other) {
   const Value* first = reader.take(key);
@@ -29,12 +25,6 @@ const Value* take_either(MapReader& reader, std::string_view key, std::string_vi
     throw RecipeError(second->place, fmt::format("'{}' and '{}' say the same; keep one", key, other));
   const Value* value = first != nullptr ? first : second;
   return value != nullptr && !value->is_null() ? value : nullptr;
-}
-
-std::string text_of(const Value& value, std::string_view what) {
-  if (!value.is_scalar() || value.scalar.empty())
-    throw RecipeError(value.place, fmt::format("{} is {}, expected text", what, value.describe()));
-  return value.scalar;
 }
 
 Place key_place(const Value& map, size_t i) { return i < map.key_places.size() ? map.key_places[i] : map.place; }

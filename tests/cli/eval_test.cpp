@@ -146,14 +146,14 @@ TEST_CASE("cli/eval: what is typed wrongly exits with 2") {
     CHECK(result.out.empty());
     return result.err;
   };
-  CHECK(refused({"--metric", "los"}) == "weft: error: unknown metric 'los'; did you mean 'loss'?\n");
+  CHECK(refused({"--metric", "los"}) == "weft: error: --metric: unknown metric 'los'; did you mean 'loss'?\n");
   CHECK(says(refused({"--metric", ""}), "unknown metric ''"));
   CHECK(says(refused({"--metric", "loss,,perplexity"}), "unknown metric ''"));
   CHECK(says(refused({"--metric", "accuracy"}), "does not fit text examples"));
   CHECK(says(refused({"--metric", "loss,loss"}), "given twice"));
   CHECK(says(refused({"--dtype", "float8"}), "unknown dtype 'float8'"));
   CHECK(says(refused({"--device", "gpu"}), "gpu"));
-  CHECK(says(refused({"--batch-tokens", "0"}), "--batch-tokens is '0'"));
+  CHECK(says(refused({"--batch-tokens", "0"}), "--batch-tokens: batch_tokens is '0'"));
   CHECK(says(refused({"--threads", "-1"}), "--threads"));
   CHECK(says(refused({"--weights", "1"}), "--weights without --adapter"));
   CHECK(says(refused({"--adapter", "a", "--adapter", "b", "--weights", "1"}), "--weights has 1 values for 2 adapters"));
@@ -186,4 +186,104 @@ TEST_CASE("cli/eval: what cannot be read exits with 3 and its place") {
   CHECK(no_base.code == 3);
   std::filesystem::remove(std::filesystem::path(place.base) / "tokenizer.json");
   CHECK(says(refused(kTwoTexts), "tokenizer"));
+}
+
+TEST_CASE("cli/eval: an encoder without a head takes labels by similarity") {
+  const EvalPlace place("bert_sentence");
+  const std::string lines = "{\"text\": \"5 6\", \"label\": \"7_8\"}\n{\"text\": \"9\", \"label\": \"10\"}\n";
+  const std::string indices = "{\"text\": \"5 6\", \"label\": 0}\n{\"text\": \"9\", \"label\": 1}\n";
+  const auto loss = [&](const std::string& data, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--json", "--metric", "loss,f1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CliResult result = place.run(data, arguments);
+    CHECK(result.err.empty());
+    REQUIRE(result.code == 0);
+    return *weft::io::parse_json(result.out, "out").find("metrics")->find("loss")->find("value")->number();
+  };
+  const double plain = loss(lines, {});
+  CHECK(loss(indices, {"--labels", "7_8,10"}) == plain);
+  CHECK(loss(lines, {"--temperature", "0.05", "--label-template", "{label}"}) == plain);
+  CHECK(loss(lines, {"--temperature", "1"}) != plain);
+  CHECK(loss(lines, {"--label-template", "11 {label}"}) != plain);
+  CHECK(loss(lines, {"--max-tokens", "1", "-q"}) != plain);
+  CHECK(says(place.run(lines, {"--max-tokens", "1"}).err, "longer than 1 tokens and were cut"));
+  CHECK(place.run(indices, {}).code == 3);
+  CHECK(says(place.run(indices, {}).err, "--labels no,yes"));
+}
+
+TEST_CASE("cli/eval: choices, generated answers and templates") {
+  const EvalPlace place;
+  const CliResult choice =
+      place.run("{\"prompt\": \"5 6\", \"choices\": [\"7\", \"8 9\"], \"answer\": 1}\n", {"--json", "--per-example"});
+  REQUIRE(choice.code == 0);
+  const Value json = weft::io::parse_json(choice.out, "out");
+  CHECK(json.find("metrics")->map.size() == 2);
+  CHECK(json.find("examples")->list[0].find("score")->number().has_value());
+  const std::string record = "{\"question\": \"6\", \"reply\": \"7 8\"}\n";
+  const CliResult made = place.run(record, {"--prompt-template", "5 {question}", "--completion-template", "{reply}",
+                                            "--metric", "exact_match,rougeL,loss", "--max-new-tokens", "2", "--stop",
+                                            "never", "--stop", "\n", "--json", "--per-example"});
+  CHECK(made.err.empty());
+  REQUIRE(made.code == 0);
+  const Value found = weft::io::parse_json(made.out, "out");
+  CHECK(found.find("metrics")->map[1].first == "rouge_l");
+  const CliResult same =
+      place.run("{\"prompt\": \"5 6\", \"completion\": \"7 8\"}\n", {"--json", "--per-example", "--metric", "loss"});
+  const auto nll = [](const Value& value) { return *value.find("examples")->list[0].find("nll")->number(); };
+  CHECK(nll(found) == nll(weft::io::parse_json(same.out, "out")));
+}
+
+TEST_CASE("cli/eval: a recipe says it all, and flags win over it") {
+  const EvalPlace place;
+  const std::string data = place.data("{\"q\": \"5 6\", \"a\": \"7\"}\n");
+  const auto adapter = weft::test::golden_models().parent_path() / "attached" / "llama_weighted" / "a";
+  const auto recipe = place.dir / "eval.yml";
+  const auto write = [&](const std::string& more) {
+    write_text(recipe, "base_model: base\nadapters:\n  - adapter: " + adapter.string() +
+                           "\n    parameters: {weight: 0.5}\n"
+                           "examples: {data: data.jsonl, prompt: '{q}', completion: '{a}'}\n" +
+                           more);
+  };
+  const auto loss = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--json", "--metric", "loss"});
+    const CliResult result = run_cli(arguments);
+    CHECK(result.err.empty());
+    REQUIRE(result.code == 0);
+    return *weft::io::parse_json(result.out, "out").find("metrics")->find("loss")->find("value")->number();
+  };
+  write("eval: {metrics: [perplexity], batch_tokens: 64}\n");
+  const double found = loss({"eval", recipe.string()});
+  const std::vector<std::string> flags = {
+      "eval", "--base", place.base, "--data", data, "--prompt-template", "{q}", "--completion-template", "{a}"};
+  const auto with = [](std::vector<std::string> all, const std::vector<std::string>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  CHECK(loss(with(flags, {"--adapter", adapter.string(), "--weights", "0.5"})) == found);
+  CHECK(loss({"eval", recipe.string(), "--weights", "0"}) ==
+        loss(with(flags, {"--adapter", adapter.string(), "--weights", "0"})));
+  CHECK(says(run_cli({"eval", recipe.string()}).out, "perplexity"));
+  const auto refused = [&](const std::string& more) {
+    write(more);
+    const CliResult result = run_cli({"eval", recipe.string()});
+    CHECK(result.code == 2);
+    return result.err;
+  };
+  CHECK(says(refused("eval: {metrics: [perplexty]}\n"), "eval.yml:6:17: unknown metric 'perplexty'; did you mean"));
+  CHECK(says(refused("eval: {temperatur: 1}\n"), "eval.yml:6:8: unknown option 'temperatur' for eval; did you mean"));
+  CHECK(says(refused("eval: {temperature: 0}\n"), "temperature is '0', expected more than 0"));
+  CHECK(says(refused("eval: {stop: ['']}\n"), "stop has an empty text"));
+  CHECK(says(refused("eval: {labels: [a]}\n"), "labels has 1 names"));
+  CHECK(says(refused("eval: {label_template: x}\n"), "without {label}"));
+  CHECK(says(refused("evl: {}\n"), "eval.yml:6:1: unknown key 'evl' in the recipe; did you mean 'eval'?"));
+  CHECK(says(run_cli({"eval", "--base", place.base}).err, "--data is empty or missing"));
+  CHECK(says(run_cli({"eval", "--data", data}).err, "--base is empty or missing"));
+  CHECK(run_cli({"eval", (place.dir / "none.yml").string()}).code == 3);
+}
+
+TEST_CASE("cli/eval: the help lists every metric and every shape") {
+  const std::string help = run_cli({"eval", "--help"}).out;
+  for (const char* word : {"exact_match", "normalized_match", "rouge_l", "choice_normalized", "f1_micro", "\"choices\"",
+                           "\"label\"", "--label-template", "BIG-Bench Hard"})
+    CHECK(says(help, word));
 }

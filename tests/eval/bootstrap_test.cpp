@@ -25,15 +25,26 @@ namespace {
 
 std::vector<ExampleResult> labelled(size_t right, size_t wrong) {
   std::vector<ExampleResult> out;
-  for (size_t i = 0; i < right + wrong; ++i) out.push_back({0.5, 1, "a", i < right ? 1.0 : 0.0});
+  for (size_t i = 0; i < right + wrong; ++i) {
+    ExampleResult result{.nll = 0.5, .tokens = 1};
+    result.label = 0;
+    result.predicted_label = i < right ? 0 : 1;
+    out.push_back(result);
+  }
   return out;
+}
+
+/// With two labels, and examples that nothing looks at.
+std::vector<MetricValue> measured(const std::vector<weft::eval::Metric>& metrics,
+                                  const std::vector<ExampleResult>& results, std::uint64_t seed, int threads) {
+  return measure(metrics, std::vector<weft::data::Example>(results.size()), results, 2, seed, threads);
 }
 
 }  // namespace
 
 TEST_CASE("eval/bootstrap: loss weighs tokens, not examples; perplexity is its exponential") {
-  const std::vector<ExampleResult> results = {{1.0, 1, "", {}}, {10.0, 4, "", {}}};
-  const auto values = measure(choose_metrics({"perplexity", "loss"}, Kind::kText), results, 0, 1);
+  const std::vector<ExampleResult> results = {{.nll = 1.0, .tokens = 1}, {.nll = 10.0, .tokens = 4}};
+  const auto values = measured(choose_metrics({"perplexity", "loss"}, Kind::kText), results, 0, 1);
   REQUIRE(values.size() == 2);
   CHECK(values[0].name == "perplexity");
   CHECK(values[1].value == 11.0 / 5.0);
@@ -45,7 +56,7 @@ TEST_CASE("eval/bootstrap: loss weighs tokens, not examples; perplexity is its e
 
 TEST_CASE("eval/bootstrap: the interval of a share is the binomial one") {
   const auto metrics = choose_metrics({"accuracy"}, Kind::kLabel);
-  const MetricValue found = measure(metrics, labelled(300, 100), 0, 1).front();
+  const MetricValue found = measured(metrics, labelled(300, 100), 0, 1).front();
   CHECK(found.value == 0.75);
   // Normal approximation: 0.75 ± 1.96 sqrt(0.75 · 0.25 / 400) = 0.75 ± 0.0424. The quantile of 1000 resamples has a
   // standard error of 0.0018 (sqrt(0.025 · 0.975 / 1000) over the normal density there); four of those are allowed.
@@ -57,8 +68,8 @@ TEST_CASE("eval/bootstrap: the same for any number of threads, another for anoth
   const auto metrics = choose_metrics({"accuracy", "loss"}, Kind::kLabel);
   std::vector<ExampleResult> results = labelled(33, 21);
   for (size_t i = 0; i < results.size(); ++i) results[i].nll = std::sin(static_cast<double>(i)) + 2;
-  const auto one = measure(metrics, results, 7, 1), two = measure(metrics, results, 7, 2);
-  const auto other = measure(metrics, results, 8, 2);
+  const auto one = measured(metrics, results, 7, 1), two = measured(metrics, results, 7, 2);
+  const auto other = measured(metrics, results, 8, 2);
   for (size_t m = 0; m < 2; ++m) {
     CHECK(one[m].low == two[m].low);
     CHECK(one[m].high == two[m].high);
@@ -69,7 +80,7 @@ TEST_CASE("eval/bootstrap: the same for any number of threads, another for anoth
 }
 
 TEST_CASE("eval/bootstrap: one example has no spread") {
-  const auto values = measure(choose_metrics({}, Kind::kLabel), labelled(1, 0), 0, 2);
+  const auto values = measured(choose_metrics({}, Kind::kLabel), labelled(1, 0), 0, 2);
   REQUIRE(values.size() == 2);
   CHECK(values[0].name == "accuracy");
   CHECK(values[0].low == 1.0);
@@ -79,7 +90,7 @@ TEST_CASE("eval/bootstrap: one example has no spread") {
 }
 
 TEST_CASE("eval/bootstrap: a perplexity beyond doubles is infinite, not undefined") {
-  const auto values = measure(choose_metrics({"perplexity"}, Kind::kText), {{1e6, 1, "", {}}}, 0, 1);
+  const auto values = measured(choose_metrics({"perplexity"}, Kind::kText), {{.nll = 1e6, .tokens = 1}}, 0, 1);
   CHECK(values[0].value == std::numeric_limits<double>::infinity());
   CHECK(values[0].high == std::numeric_limits<double>::infinity());
 }
@@ -88,7 +99,8 @@ TEST_CASE("eval/metrics: unknown, unfit and doubled ones are refused, saying why
   CHECK(error_text<UsageError>([] { choose_metrics({"los"}, Kind::kText); }) ==
         "unknown metric 'los'; did you mean 'loss'?");
   CHECK(error_text<UsageError>([] { choose_metrics({"zzzzzz"}, Kind::kText); }) ==
-        "unknown metric 'zzzzzz'; expected one of loss, perplexity, accuracy");
+        "unknown metric 'zzzzzz'; expected one of loss, perplexity, exact_match, normalized_match, rouge_l, choice, "
+        "choice_normalized, accuracy, f1, f1_weighted, f1_micro");
   CHECK(error_text<UsageError>([] {
           choose_metrics({"loss", "accuracy"}, Kind::kCompletion);
         }) == "metric 'accuracy' does not fit prompt/completion examples: it needs examples with 'text' and 'label'");

@@ -218,7 +218,7 @@ TEST_CASE("eval/evaluate: labels that the model does not have") {
 TEST_CASE("eval/evaluate: examples and metrics that do not suit the model") {
   const Bench causal("llama"), encoder("bert"), headless("bert_sentence");
   CHECK(says(causal.refused<InputError>("{\"text\": \"5\", \"label\": 0}"), "has no classification head"));
-  CHECK(says(headless.refused<InputError>("{\"text\": \"5\", \"label\": 0}"), "has no classification head"));
+  CHECK(says(headless.refused<InputError>("{\"text\": \"5\", \"label\": 0}"), "its labels are indices"));
   CHECK(says(encoder.refused<InputError>(text_line({5, 6})), "it is an encoder"));
   CHECK(says(causal.refused<UsageError>(text_line({5, 6}), {.metrics = {"accuracy"}}), "does not fit text examples"));
   CHECK(says(causal.refused<UsageError>(text_line({5, 6}), {.batch_tokens = 0}), "expected at least 1"));

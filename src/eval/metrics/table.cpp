@@ -9,30 +9,38 @@
 namespace weft::eval {
 
 const std::vector<Metric>& metrics() {
-  static const std::vector<Metric> all = {loss_metric(), perplexity_metric(), accuracy_metric()};
+  static const std::vector<Metric> all = {
+      loss_metric(),    perplexity_metric(),  exact_match_metric(),       normalized_match_metric(),
+      rouge_l_metric(), choice_metric(),      choice_normalized_metric(), accuracy_metric(),
+      f1_metric(),      f1_weighted_metric(), f1_micro_metric()};
   return all;
 }
 
 const Metric& find_metric(std::string_view name) {
   std::vector<std::string> names;
   for (const Metric& metric : metrics()) {
-    if (metric.name == name) return metric;
+    if (metric.name == name || (!name.empty() && metric.other_name == name)) return metric;
     names.emplace_back(metric.name);
   }
   throw UsageError(fmt::format("unknown metric '{}'{}", name, suggestion(name, names)));
 }
 
 std::vector<Metric> choose_metrics(const std::vector<std::string>& names, data::Kind kind) {
-  if (names.empty() && kind == data::Kind::kLabel) return {accuracy_metric(), loss_metric()};
-  if (names.empty()) return {loss_metric(), perplexity_metric()};
+  std::vector<std::string> wanted = names;
+  if (wanted.empty()) switch (kind) {
+      case data::Kind::kText:
+      case data::Kind::kCompletion: wanted = {"loss", "perplexity"}; break;
+      case data::Kind::kLabel: wanted = {"accuracy", "loss"}; break;
+      case data::Kind::kChoice: wanted = {"choice", "choice_normalized"}; break;
+    }
   std::vector<Metric> out;
-  for (const std::string& name : names) {
+  for (const std::string& name : wanted) {
     const Metric& metric = find_metric(name);
     const std::string misfit = metric.misfit(kind);
     if (!misfit.empty())
       throw UsageError(fmt::format("metric '{}' does not fit {} examples: {}", name, data::kind_name(kind), misfit));
-    if (std::any_of(out.begin(), out.end(), [&](const Metric& other) { return other.name == name; }))
-      throw UsageError(fmt::format("metric '{}' is given twice; give it once", name));
+    if (std::any_of(out.begin(), out.end(), [&](const Metric& other) { return other.name == metric.name; }))
+      throw UsageError(fmt::format("metric '{}' is given twice; give it once", metric.name));
     out.push_back(metric);
   }
   return out;
