@@ -7,6 +7,7 @@
 #include "linalg/row_ops.h"
 #include "nn/apply.h"
 #include "nn/products.h"
+#include "nn/recorded.h"
 #include "weft/core/error.h"
 
 namespace weft::nn {
@@ -26,17 +27,6 @@ constexpr std::array<std::pair<const char*, Activation>, 11> kActivationNames = 
     {"tanh", Activation::kTanh},
 }};
 
-linalg::Activation kernel_of(Activation activation) {
-  switch (activation) {
-    case Activation::kRelu: return linalg::Activation::kRelu;
-    case Activation::kSilu: return linalg::Activation::kSilu;
-    case Activation::kGelu: return linalg::Activation::kGelu;
-    case Activation::kGeluTanh: return linalg::Activation::kGeluTanh;
-    case Activation::kTanh: return linalg::Activation::kTanh;
-  }
-  return linalg::Activation::kIdentity;
-}
-
 Tensor activation_of_operators(Activation activation, const Tensor& x) {
   switch (activation) {
     case Activation::kRelu: return at::relu(x);
@@ -50,6 +40,17 @@ Tensor activation_of_operators(Activation activation, const Tensor& x) {
 
 }  // namespace
 
+linalg::Activation kernel_of(Activation activation) {
+  switch (activation) {
+    case Activation::kRelu: return linalg::Activation::kRelu;
+    case Activation::kSilu: return linalg::Activation::kSilu;
+    case Activation::kGelu: return linalg::Activation::kGelu;
+    case Activation::kGeluTanh: return linalg::Activation::kGeluTanh;
+    case Activation::kTanh: return linalg::Activation::kTanh;
+  }
+  return linalg::Activation::kIdentity;
+}
+
 Activation parse_activation(const std::string& name, const std::string& where) {
   std::string known;
   for (const auto& [text, activation] : kActivationNames) {
@@ -60,7 +61,11 @@ Activation parse_activation(const std::string& name, const std::string& where) {
 }
 
 Tensor activate(Activation activation, const Tensor& x) {
-  if (records(x) || !x.is_cpu() || x.scalar_type() != at::kFloat) return activation_of_operators(activation, x);
+  if (!x.is_cpu() || x.scalar_type() != at::kFloat) return activation_of_operators(activation, x);
+  if (records(x)) {
+    const bool rows = x.dim() == 2 && x.stride(1) == 1;
+    return rows ? recorded_activation(activation, x, {}) : activation_of_operators(activation, x);
+  }
   const Tensor in = x.contiguous();
   Tensor out = at::empty_like(in);
   linalg::ActivateRows io;
@@ -74,8 +79,9 @@ Tensor activate(Activation activation, const Tensor& x) {
 }
 
 Tensor activate_gate(Activation activation, const Tensor& gate, const Tensor& up) {
-  const bool ours = gate.is_cpu() && !records(gate) && !records(up) && gate.stride(1) == 1 && up.stride(1) == 1;
+  const bool ours = gate.is_cpu() && gate.stride(1) == 1 && up.stride(1) == 1;
   if (!ours) return activation_of_operators(activation, gate) * up;
+  if (records(gate) || records(up)) return recorded_activation(activation, gate, up);
   Tensor out = at::empty(gate.sizes(), gate.options());
   linalg::ActivateRows io;
   io.x = gate.const_data_ptr<float>(), io.ldx = gate.stride(0);
@@ -84,6 +90,12 @@ Tensor activate_gate(Activation activation, const Tensor& gate, const Tensor& up
   io.rows = gate.size(0), io.cols = gate.size(1);
   linalg::activate(io, kernel_of(activation));
   return out;
+}
+
+Tensor activate_halves(Activation activation, const Tensor& both) {
+  const std::int64_t width = both.size(1) / 2;
+  if (records(both) && both.is_cpu() && both.stride(1) == 1) return recorded_halves(activation, both);
+  return activate_gate(activation, both.narrow(1, 0, width), both.narrow(1, width, width));
 }
 
 }  // namespace weft::nn

@@ -8,6 +8,8 @@
 #include "nn/mixing.h"
 #include "nn/overrides.h"
 #include "nn/products.h"
+#include "nn/recorded.h"
+#include "nn/trainable.h"
 
 namespace weft::nn {
 namespace {
@@ -58,24 +60,44 @@ Tensor special_base(const Linear& linear, const ModuleExperts& part, const SiteW
   return bias.defined() ? scale_base(y, part, weights) + bias : scale_base(y, part, weights);
 }
 
+Tensor base_of_operators(const Linear& linear, const Tensor& x) {
+  if (records(linear.weight) || !x.is_cpu()) return linear_map(x, linear.weight, linear.transposed, linear.bias);
+  const Tensor y = product(x, linear.weight, linear.transposed);
+  return linear.bias.defined() ? y + linear.bias.to(at::kFloat) : y;
+}
+
 std::vector<Tensor> apply_operators(const LinearGroup& group, const Tensor& x, const Mixing& mixing, const Run& run) {
   std::vector<Tensor> ys;
   const bool factors = mixing.experts != nullptr && mixing.experts->a.defined();
-  const Tensor z = factors ? linear_map(x, mixing.experts->a, /*transposed=*/false, {}) : Tensor();
+  const bool dropping = factors && run.experts->dropout > 0;
+  const Tensor z = factors && !dropping ? linear_map(x, mixing.experts->a, /*transposed=*/false, {}) : Tensor();
   std::int64_t column = 0;
   for (size_t i = 0; i < group.parts.size(); ++i) {
     const auto& linear = group.parts[i];
     const ModuleExperts* part = experts_of(mixing, i);
-    Tensor y = is_special(part) ? special_base(linear, *part, mixing.weights[i], x, run)
-                                : linear_map(x, linear.weight, linear.transposed, linear.bias);
+    Tensor y = is_special(part) ? special_base(linear, *part, mixing.weights[i], x, run) : base_of_operators(linear, x);
     if (part != nullptr) {
       const std::int64_t rank = part->rank_sum();
-      if (rank > 0) y = add_low_rank(y, z.narrow(1, column, rank), *part, mixing.weights[i], mixing.rule);
+      if (rank > 0) {
+        const Tensor of_part = dropping ? linear_map(drop_out(x, *run.experts, part->module), part->a, false, {})
+                                        : z.narrow(1, column, rank);
+        y = add_low_rank(y, of_part, *part, mixing.weights[i], mixing.rule);
+      }
       y = add_extras(y, x, *part, mixing.weights[i]);
       column += rank;
     }
     ys.push_back(std::move(y));
   }
+  return ys;
+}
+
+// By an operation of our own where there is one for the group, and extras beside it.
+std::vector<Tensor> apply_recorded(const LinearGroup& group, const Tensor& x, const Mixing& mixing, const Run& run) {
+  const bool dropping = mixing.experts != nullptr && run.experts->dropout > 0;
+  if (dropping || !can_record_group(group, x, mixing)) return apply_operators(group, x, mixing, run);
+  auto ys = recorded_group(group, x, mixing);
+  for (size_t i = 0; i < ys.size(); ++i)
+    if (const auto* part = experts_of(mixing, i)) ys[i] = add_extras(ys[i], x, *part, mixing.weights[i]);
   return ys;
 }
 
@@ -142,7 +164,7 @@ std::vector<Tensor> apply_kernels(const LinearGroup& group, const Tensor& x, con
 std::vector<Tensor> apply(const LinearGroup& group, const Tensor& x, const Run& run) {
   const Mixing mixing = mixing_of(group, x, run);
   const bool operators = !x.is_cpu() || base_records(group, x) || mixing.records();
-  auto ys = operators ? apply_operators(group, x, mixing, run) : apply_kernels(group, x, mixing, run);
+  auto ys = operators ? apply_recorded(group, x, mixing, run) : apply_kernels(group, x, mixing, run);
   if (run.check)
     for (size_t i = 0; i < ys.size(); ++i) check_finite(run, ys[i], group.parts[i].name);
   return ys;

@@ -21,5 +21,7 @@ Tensor normalize(const Norm& norm, const Tensor& x, const Run& run);
 Tensor activate(Activation activation, const Tensor& x);
 /// act(gate) · up, both [tokens, width].
 Tensor activate_gate(Activation activation, const Tensor& gate, const Tensor& up);
+/// act(left half) · right half of every row of `both` [tokens, 2 · width].
+Tensor activate_halves(Activation activation, const Tensor& both);
 
 }  // namespace weft::nn

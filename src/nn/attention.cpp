@@ -8,6 +8,7 @@
 
 #include "linalg/decode.h"
 #include "nn/apply.h"
+#include "nn/attend_whole.h"
 #include "nn/forward.h"
 
 namespace weft::nn {
@@ -22,9 +23,9 @@ struct Heads {
   Tensor q, k, v;
 };
 
-Heads project_heads(const Attention& a, const Tensor& x, const Run& run) {
-  const std::vector<Tensor> y = apply(a.qkv, x, run);
-  const std::int64_t tokens = x.size(0), d = a.head_dim;
+/// Queries, keys and values inside what the projections gave.
+Heads heads_in(const Attention& a, const std::vector<Tensor>& y) {
+  const std::int64_t tokens = y[0].size(0), d = a.head_dim;
   if (a.layout == QkvLayout::kSeparate)
     return {y[0].view({tokens, a.heads, d}), y[1].view({tokens, a.kv_heads, d}), y[2].view({tokens, a.kv_heads, d})};
   if (a.layout == QkvLayout::kPerHead) {
@@ -221,9 +222,15 @@ Tensor attend_spans(const Attention& a, const StackState& state, const Heads& he
 }  // namespace
 
 Tensor self_attention(const Attention& a, const StackState& state, int index, const Tensor& x, const Run& run) {
-  Heads heads = project_heads(a, x, run);
-  heads.q = normalize_heads(a.q_norm, heads.q, run);
-  heads.k = normalize_heads(a.k_norm, heads.k, run);
+  std::vector<Tensor> projected = apply(a.qkv, x, run);
+  Heads heads = heads_in(a, projected);
+  if (a.q_norm.present() || a.k_norm.present()) {
+    heads.q = normalize_heads(a.q_norm, heads.q, run);
+    heads.k = normalize_heads(a.k_norm, heads.k, run);
+    projected = {heads.q.flatten(1), heads.k.flatten(1), heads.v.flatten(1)};
+  }
+  if (attends_whole(projected, run) && !bias_is_trained(a, state))
+    return apply_one(a.out, attend_whole(a, state, projected, run), run);
   const Rope* rope = a.rope < 0 ? nullptr : &state.stack.ropes[static_cast<size_t>(a.rope)];
   const bool late = rope != nullptr && run.cache != nullptr && rope->depends_on_length();
   if (rope != nullptr) {
@@ -255,7 +262,9 @@ Tensor cross_attention(const Attention& a, int index, const Tensor& x, const Run
     k = y[0].view({-1, a.kv_heads, a.head_dim}), v = y[1].view({-1, a.kv_heads, a.head_dim});
     if (held != nullptr) held->cross_k = k, held->cross_v = v;
   }
-  const Tensor q = apply_one(a.qkv, x, run).view({x.size(0), a.heads, a.head_dim});
+  const Tensor asked = apply_one(a.qkv, x, run), q = asked.view({x.size(0), a.heads, a.head_dim});
+  if (const std::vector<Tensor> sources = {asked, k.flatten(1), v.flatten(1)}; attends_whole(sources, run))
+    return apply_one(a.out, attend_across(a, sources, inner, run), run);
   std::vector<Tensor> out;
   for (size_t i = 0; i < run.layout.lengths.size(); ++i) {
     const std::int64_t length = run.layout.lengths[i];

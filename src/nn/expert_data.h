@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "weft/nn/experts.h"
 
 namespace weft::nn {
+
+class LowerStates;
 
 /// A dense update of one expert (DoRA on top of an init that altered the base).
 struct DenseUpdate {
@@ -67,6 +70,11 @@ struct Experts::Data {
   std::vector<ModuleExperts> embeddings;   ///< by Embedding::index
   std::vector<ModuleOverrides> overrides;  ///< sorted by module
   std::int64_t bytes = 0;
+  bool trainable = false;         ///< the factors are leaves whose gradients are wanted
+  double dropout = 0.0;           ///< share of the numbers that an A reads which is dropped, in [0, 1)
+  std::uint64_t dropout_key = 0;  ///< of this pass; a mask depends on it, the module and the place alone
+
+  std::shared_ptr<LowerStates> lower;  ///< kept from pass to pass while an adapter is trained, or null
 
   /// Replaced parameters of a module, or nullptr.
   const ModuleOverrides* find(std::string_view module) const;

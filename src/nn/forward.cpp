@@ -1,7 +1,6 @@
 #include "nn/forward.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,19 +9,21 @@
 
 #include "nn/apply.h"
 #include "nn/expert_data.h"
+#include "nn/products.h"
 
 namespace weft::nn {
 
 namespace {
 
 /// h + x, in h's memory where no gradient needs it.
-Tensor add_residual(const Tensor& h, const Tensor& x) { return at::GradMode::is_enabled() ? h + x : h.add_(x); }
+Tensor add_residual(const Tensor& h, const Tensor& x) { return records(h) || records(x) ? h + x : h.add_(x); }
 
 Tensor run_mlp(const Mlp& mlp, const Tensor& x, const Run& run) {
-  std::vector<Tensor> up = apply(mlp.up, x, run);
+  const std::vector<Tensor> up = apply(mlp.up, x, run);
   if (!mlp.gated) return apply_one(mlp.down, activate(mlp.activation, up[0]), run);
-  if (up.size() == 1) up = up[0].chunk(2, 1);
-  return apply_one(mlp.down, activate_gate(mlp.activation, up[0], up[1]), run);
+  const Tensor gated =
+      up.size() == 1 ? activate_halves(mlp.activation, up[0]) : activate_gate(mlp.activation, up[0], up[1]);
+  return apply_one(mlp.down, gated, run);
 }
 
 Tensor maybe_normalize(const Norm& norm, const Tensor& x, const Run& run) {
@@ -159,21 +160,33 @@ bool input_is_shared(const Input& input, const Run& run) {
   return run.experts->overrides.empty() && !projected;
 }
 
+size_t first_adapted_layer(const Stack& stack, const Run& run) {
+  size_t first = 0;
+  while (first < stack.layers.size() && !layer_is_adapted(stack.layers[first], run)) ++first;
+  return first;
+}
+
+Tensor run_layers(const Stack& stack, Tensor hidden, const Run& run, size_t begin, size_t end) {
+  if (begin == end) return hidden;
+  const StackState state = prepare(stack, hidden, run);
+  for (size_t i = begin; i < end; ++i) hidden = run_layer(stack.layers[i], state, static_cast<int>(i), hidden, run);
+  return hidden;
+}
+
+Tensor finish_stack(const Stack& stack, const Tensor& hidden, const Run& run) {
+  return maybe_normalize(stack.final_norm, hidden, run);
+}
+
 Tensor run_stack(const Stack& stack, Tensor hidden, const Run& run) {
   size_t first = 0;
   if (hidden.size(0) != run.layout.tokens()) {
     Run shared = run;
     shared.layout = run.layout.head(run.layout.sequences() / run.copies);
     shared.experts = nullptr, shared.gate = nullptr;
-    const StackState state = prepare(stack, hidden, shared);
-    for (; first < stack.layers.size() && !layer_is_adapted(stack.layers[first], run); ++first)
-      hidden = run_layer(stack.layers[first], state, static_cast<int>(first), hidden, shared);
-    hidden = hidden.repeat({run.copies, 1});
+    first = first_adapted_layer(stack, run);
+    hidden = run_layers(stack, hidden, shared, 0, first).repeat({run.copies, 1});
   }
-  const StackState state = prepare(stack, hidden, run);
-  for (size_t i = first; i < stack.layers.size(); ++i)
-    hidden = run_layer(stack.layers[i], state, static_cast<int>(i), hidden, run);
-  return maybe_normalize(stack.final_norm, hidden, run);
+  return finish_stack(stack, run_layers(stack, hidden, run, first, stack.layers.size()), run);
 }
 
 Tensor project(const Network& network, const Tensor& states, const Run& run) {

@@ -36,6 +36,12 @@ bool input_is_shared(const Input& input, const Run& run);
 /// All blocks of a stack and its final norm over `hidden` [tokens, width], which may be overwritten. With run.copies,
 /// `hidden` may be that of the first copy alone.
 Tensor run_stack(const Stack& stack, Tensor hidden, const Run& run);
+/// Index of the first block in which an expert acts, or how many blocks there are.
+size_t first_adapted_layer(const Stack& stack, const Run& run);
+/// The blocks [begin, end) alone over `hidden`, which may be overwritten.
+Tensor run_layers(const Stack& stack, Tensor hidden, const Run& run, size_t begin, size_t end);
+/// The final norm, where there is one.
+Tensor finish_stack(const Stack& stack, const Tensor& hidden, const Run& run);
 /// Self-attention of layer `index`: [tokens, width] -> [tokens, width].
 Tensor self_attention(const Attention& attention, const StackState& state, int index, const Tensor& x, const Run& run);
 /// Cross-attention of layer `index` to run.encoder_states.

@@ -45,6 +45,7 @@ struct Norm {
   Kind kind = Kind::kLayer;
   Tensor weight, bias;  ///< float32 [width]; weight undefined: there is no norm here
   double eps = 1e-5;
+  bool plain = false;  ///< without parameters: the weight is ones for good
 
   bool present() const { return weight.defined(); }
 };

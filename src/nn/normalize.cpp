@@ -5,9 +5,21 @@
 #include "nn/norm_operators.h"
 #include "nn/overrides.h"
 #include "nn/products.h"
+#include "nn/recorded.h"
 
 namespace weft::nn {
 namespace {
+
+Tensor norm_of(const Norm& norm, const Tensor& x, const Run& run) {
+  const ModuleOverrides* overrides = run.experts == nullptr ? nullptr : run.experts->find(norm.name);
+  if (overrides != nullptr) {
+    const SiteWeights weights(run, norm.name, overrides->index, x, x.size(0));
+    return replaced_norm(norm, *overrides, weights, x, run.experts->names);
+  }
+  return norm_of_any(norm, x, run.threads);
+}
+
+}  // namespace
 
 Tensor norm_of_rows(const Norm& norm, const Tensor& x, int threads) {
   const Tensor in = x.contiguous(), weight = norm.weight.contiguous();
@@ -30,18 +42,12 @@ Tensor norm_of_rows(const Norm& norm, const Tensor& x, int threads) {
   return out;
 }
 
-Tensor norm_of(const Norm& norm, const Tensor& x, const Run& run) {
-  const ModuleOverrides* overrides = run.experts == nullptr ? nullptr : run.experts->find(norm.name);
-  if (overrides != nullptr) {
-    const SiteWeights weights(run, norm.name, overrides->index, x, x.size(0));
-    return replaced_norm(norm, *overrides, weights, x, run.experts->names);
-  }
+Tensor norm_of_any(const Norm& norm, const Tensor& x, int threads) {
+  const bool ours = x.is_cpu() && x.scalar_type() == at::kFloat && norm.weight.scalar_type() == at::kFloat;
+  if (!ours) return norm_of_operators(norm, x);
   const bool recorded = records(x) || records(norm.weight) || records(norm.bias);
-  const bool ours = !recorded && x.is_cpu() && x.scalar_type() == at::kFloat && norm.weight.scalar_type() == at::kFloat;
-  return ours ? norm_of_rows(norm, x, run.threads) : norm_of_operators(norm, x);
+  return recorded ? recorded_norm(norm, x) : norm_of_rows(norm, x, threads);
 }
-
-}  // namespace
 
 Tensor norm_of_operators(const Norm& norm, const Tensor& x) {
   if (norm.kind == Norm::Kind::kLayer) return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.eps);

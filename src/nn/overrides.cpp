@@ -140,7 +140,7 @@ Tensor replaced_norm(const Norm& norm, const ModuleOverrides& overrides, const S
     Norm changed = norm;
     if (choice.weight != nullptr) changed.weight = choice.weight->value;
     if (choice.bias != nullptr) changed.bias = choice.bias->value;
-    return norm_of_operators(changed, rows);
+    return norm_of_any(changed, rows, /*threads=*/0);
   });
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "nn/recorded.h"
+
 namespace weft::nn {
 namespace {
 
@@ -77,12 +79,15 @@ void multiply_into(Tensor& y, const Tensor& x, const Tensor& weight, bool transp
 Tensor linear_map(const Tensor& x, const Tensor& weight, bool transposed, const Tensor& bias) {
   const auto type = x.is_cpu() ? x.scalar_type() : weight.scalar_type();
   const Tensor right = weight.to(type);
+  if (bias.defined() && type == at::kFloat && bias.scalar_type() == at::kFloat && x.dim() == 2)
+    return at::addmm(bias, x, transposed ? right : right.t());
   Tensor y = at::matmul(x.to(type), transposed ? right : right.t()).to(at::kFloat);
   return bias.defined() ? y + bias.to(at::kFloat) : y;
 }
 
 Tensor product(const Tensor& x, const Tensor& weight, bool transposed) {
-  if (!x.is_cpu() || records(x) || records(weight)) return linear_map(x, weight, transposed, {});
+  if (!x.is_cpu() || records(weight)) return linear_map(x, weight, transposed, {});
+  if (records(x)) return recorded_product(x, weight, transposed);
   Tensor y = at::empty({x.size(0), weight.size(transposed ? 1 : 0)}, at::kFloat);
   const Tensor rows = x.contiguous();
   if (x.size(0) <= kFewTokens && readable(weight)) {

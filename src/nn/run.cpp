@@ -99,7 +99,7 @@ std::int64_t KvCache::bytes() const {
 
 void check_finite(const Run& run, const Tensor& y, const std::string& module) {
   if (!run.check || at::isfinite(y).all().item<bool>()) return;
-  throw InputError(fmt::format(
+  throw NonFiniteError(fmt::format(
       "the output of module '{}' is not finite (NaN or Inf); the weights there, or of an adapter attached to "
       "it, are damaged or too large",
       module));
