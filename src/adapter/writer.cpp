@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "adapter/output_place.h"
 #include "adapter/writer_check.h"
 #include "adapter/writer_config.h"
 #include "adapter/writer_layout.h"
@@ -26,24 +27,6 @@ constexpr const char* kTensorsFile = "adapter_model.safetensors";
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kRecordFile = "weft.json";
 constexpr const char* kKeyPrefix = "base_model.model.";
-
-/// True if writing to `out` would replace `input`: it is the same place, or holds it.
-bool would_replace(const std::filesystem::path& out, const std::filesystem::path& input) {
-  const auto resolved = [](const std::filesystem::path& path) {
-    std::error_code failed;  // a loop of links, a name too long: what cannot be resolved is compared as it is written
-    const auto whole = std::filesystem::absolute(path);
-    const auto real = std::filesystem::weakly_canonical(whole, failed);
-    return (failed ? whole : real).lexically_normal();
-  };
-  const auto target = resolved(out), source = resolved(input);
-  auto at = source.begin();
-  for (const auto& part : target) {
-    if (part.empty()) continue;  // a trailing separator
-    if (at == source.end() || *at != part) return false;
-    ++at;
-  }
-  return true;
-}
 
 void refuse_input_as_output(const std::filesystem::path& out, const std::vector<Adapter>& inputs) {
   for (const Adapter& adapter : inputs)

@@ -7,13 +7,15 @@
 #include <utility>
 
 #include "model/device.h"
+#include "model/initial_weights.h"
 
 namespace weft::model {
 
 namespace {
 
 constexpr size_t kProblemsShown = 5;
-constexpr size_t kProblemsGathered = 100;  // a config may ask for any number of tensors
+constexpr std::int64_t kMostDrawn = 1'000'000'000;  // what is trained from scratch here is small
+constexpr size_t kProblemsGathered = 100;           // a config may ask for any number of tensors
 
 bool is_weight_type(c10::ScalarType t) {
   return t == at::kFloat || t == at::kBFloat16 || t == at::kHalf || t == at::kDouble;
@@ -29,12 +31,13 @@ std::string first_architecture(const ConfigReader& config) {
 }  // namespace
 
 Builder::Builder(const ConfigReader& config, const io::Checkpoint& checkpoint, const OpenOptions& options,
-                 bool headers_only)
+                 bool headers_only, const InitialWeights* drawn)
     : config_(config),
       checkpoint_(checkpoint),
       options_(options),
       device_(headers_only ? c10::Device(c10::kCPU) : open_device(options.device)),
       headers_only_(headers_only),
+      drawn_(drawn),
       architecture_(first_architecture(config)) {
   if (config_.find({"quantization_config"}) != nullptr)
     config_.refuse("quantization_config",
@@ -49,7 +52,7 @@ void Builder::enter(std::string_view section) {
 
 bool Builder::has(std::string_view tensor) const {
   std::string ignored;
-  return checkpoint_.find(tensor, ignored).present();
+  return drawn_ == nullptr && checkpoint_.find(tensor, ignored).present();
 }
 
 void Builder::complain(std::string text) {
@@ -57,17 +60,39 @@ void Builder::complain(std::string text) {
   if (problems_.size() >= kProblemsGathered) throw_problems();
 }
 
-/// A parameter, checked; undefined where it is absent or wrong. Small ones (norms, biases) are held in float32.
-Tensor Builder::take(const std::string& name, const std::vector<std::int64_t>& shape, bool required, bool small) {
+/// A parameter without a checkpoint.
+Tensor Builder::draw(const Wanted& wanted) {
+  if (!wanted.required) return {};
+  std::int64_t numbers = 1;
+  for (const std::int64_t size : wanted.shape)
+    if (__builtin_mul_overflow(numbers, size, &numbers)) numbers = kMostDrawn + 1;
+  if (numbers > kMostDrawn - parameters_)
+    throw InputError(fmt::format("{}: asks for more than {} numbers ('{}' is [{}]); so many are not drawn",
+                                 config_.file(), kMostDrawn, wanted.name, fmt::join(wanted.shape, ", ")));
+  parameters_ += numbers;
+  bytes_ += numbers * 4;
+  dtypes_.insert(io::dtype_name(at::kFloat));
+  const auto options = at::TensorOptions().device(headers_only_ ? c10::Device(at::kMeta) : device_);
+  if (headers_only_) return at::empty(wanted.shape, options);
+  const bool matrix = wanted.role == Role::kMatrix || wanted.role == Role::kTable;
+  return drawn_->draw(wanted.name, wanted.shape, wanted.role, config_)
+      .to(options.dtype(matrix ? options_.dtype.value_or(at::kFloat) : at::kFloat));
+}
+
+/// A parameter, checked; undefined where it is absent or wrong. Those of norms and biases are held in float32.
+Tensor Builder::take(const Wanted& wanted) {
+  if (drawn_ != nullptr) return draw(wanted);
+  const std::vector<std::int64_t>& shape = wanted.shape;
   std::string why;
-  const io::CheckpointTensor found = checkpoint_.find(name, why);
+  const io::CheckpointTensor found = checkpoint_.find(wanted.spelled.empty() ? wanted.name : wanted.spelled, why);
   if (!found.present()) {
-    if (required) complain(why);
+    if (wanted.required) complain(why);
     return {};
   }
   const io::TensorEntry& entry = *found.entry;
   const std::string where = fmt::format("{}: '{}'", found.file->path().filename().string(), entry.name);
   used_.insert(entry.name);
+  stored_.emplace(wanted.name, entry.name);
   if (!is_weight_type(entry.dtype)) {
     complain(
         fmt::format("{} is {}, expected float32, bfloat16, float16 or float64; give the checkpoint before "
@@ -85,6 +110,7 @@ Tensor Builder::take(const std::string& name, const std::vector<std::int64_t>& s
   dtypes_.insert(io::dtype_name(entry.dtype));
   if (headers_only_) return at::empty(shape, at::TensorOptions().device(at::kMeta));
   const Tensor stored = found.file->load(entry.name);
+  const bool small = wanted.role != Role::kMatrix && wanted.role != Role::kTable;
   c10::ScalarType type = small || entry.dtype == at::kDouble ? at::kFloat : entry.dtype;
   if (!small && options_.dtype) type = *options_.dtype;
   return stored.to(at::TensorOptions().device(device_).dtype(type));
@@ -94,8 +120,8 @@ nn::Linear Builder::linear(const std::string& name, std::int64_t out, std::int64
   nn::Linear linear;
   linear.name = name, linear.out = out, linear.in = in, linear.transposed = transposed;
   const std::vector<std::int64_t> shape = transposed ? std::vector{in, out} : std::vector{out, in};
-  linear.weight = take(name + ".weight", shape, true, false);
-  if (bias != Presence::kNone) linear.bias = take(name + ".bias", {out}, bias == Presence::kRequired, true);
+  linear.weight = take({name + ".weight", shape, Role::kMatrix});
+  if (bias != Presence::kNone) linear.bias = take({name + ".bias", {out}, Role::kBias, bias == Presence::kRequired});
   return linear;
 }
 
@@ -109,7 +135,7 @@ nn::LinearGroup Builder::group(const std::string& name, std::int64_t out, std::i
 nn::Embedding Builder::embedding(const std::string& name, std::int64_t rows, std::int64_t width) {
   nn::Embedding embedding;
   embedding.name = name;
-  embedding.weight = take(name + ".weight", {rows, width}, true, false);
+  embedding.weight = take({name + ".weight", {rows, width}, Role::kTable});
   return embedding;
 }
 
@@ -118,15 +144,17 @@ nn::Norm Builder::norm(const std::string& name, nn::Norm::Kind kind, std::int64_
   norm.name = name, norm.kind = kind, norm.eps = eps;
   // Old BERT files call them gamma and beta, as TensorFlow does.
   const bool old = kind == nn::Norm::Kind::kLayer && !has(name + ".weight") && has(name + ".gamma");
-  norm.weight = take(name + (old ? ".gamma" : ".weight"), {width}, true, true);
+  const Role role = kind == nn::Norm::Kind::kRmsPlusOne ? Role::kScaleFromOne : Role::kScale;
+  norm.weight = take({name + ".weight", {width}, role, true, old ? name + ".gamma" : std::string()});
   if (kind == nn::Norm::Kind::kLayer && bias != Presence::kNone)
-    norm.bias = take(name + (old ? ".beta" : ".bias"), {width}, bias == Presence::kRequired, true);
+    norm.bias =
+        take({name + ".bias", {width}, Role::kBias, bias == Presence::kRequired, old ? name + ".beta" : std::string()});
   return norm;
 }
 
 nn::Norm Builder::plain_norm(const std::string& name, std::int64_t width, double eps) {
   nn::Norm norm;
-  norm.name = name, norm.eps = eps;
+  norm.name = name, norm.eps = eps, norm.plain = true;
   // Only beside weights that fit: the config alone may claim any width.
   if (!headers_only_ && problems_.empty())
     norm.weight = at::ones({width}, at::TensorOptions().device(device_).dtype(at::kFloat));
@@ -155,7 +183,8 @@ nn::LinearGroup Builder::choose_head(const std::string& name, const nn::Embeddin
   nn::Linear linear;
   linear.name = name, linear.weight = tokens.weight;
   if (tokens.weight.defined()) linear.out = tokens.weight.size(0), linear.in = tokens.weight.size(1);
-  if (bias != Presence::kNone) linear.bias = take(name + ".bias", {linear.out}, bias == Presence::kRequired, true);
+  if (bias != Presence::kNone)
+    linear.bias = take({name + ".bias", {linear.out}, Role::kBias, bias == Presence::kRequired});
   out.parts.push_back(std::move(linear));
   return out;
 }
@@ -206,7 +235,7 @@ void Builder::warn_of_unused(ModelInfo& info) const {
 
 void Builder::finish(ModelInfo& info) {
   if (!problems_.empty()) throw_problems();
-  warn_of_unused(info);
+  if (drawn_ == nullptr) warn_of_unused(info);
   info.parameters = parameters_, info.bytes = bytes_;
   info.dtype = dtypes_.size() == 1 ? *dtypes_.begin() : "mixed";
 }

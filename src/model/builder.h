@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,8 +14,19 @@
 
 namespace weft::model {
 
+class InitialWeights;
+
 /// Whether a parameter must be in the checkpoint.
 enum class Presence { kNone, kOptional, kRequired };
+
+/// What a parameter does.
+enum class Role {
+  kMatrix,       ///< of a linear
+  kTable,        ///< of an embedding
+  kBias,         ///< of a linear or a norm
+  kScale,        ///< of a norm, 1 where it does nothing
+  kScaleFromOne  ///< of a norm that adds 1 to it
+};
 
 /**
  * What a family's build() works with: the config, and weights by name. Every weight that is asked for is checked
@@ -24,7 +36,9 @@ enum class Presence { kNone, kOptional, kRequired };
  */
 class Builder {
  public:
-  Builder(const ConfigReader& config, const io::Checkpoint& checkpoint, const OpenOptions& options, bool headers_only);
+  /// `drawn`: where weights come from instead of the checkpoint, or nullptr.
+  Builder(const ConfigReader& config, const io::Checkpoint& checkpoint, const OpenOptions& options, bool headers_only,
+          const InitialWeights* drawn = nullptr);
 
   const ConfigReader& config() const { return config_; }
   /// Goes on with a mapping inside the config. @throws FormatError where it is absent.
@@ -57,9 +71,20 @@ class Builder {
 
   /// Throws what was wrong with the weights. `info` gets parameters, bytes, dtype and warnings about unused tensors.
   void finish(ModelInfo& info);
+  /// By name of a parameter: its name in the checkpoint.
+  const std::map<std::string, std::string>& stored() const { return stored_; }
 
  private:
-  Tensor take(const std::string& name, const std::vector<std::int64_t>& shape, bool required, bool small);
+  /// A parameter that a module has; `spelled` is its name in this checkpoint if that has one of its own.
+  struct Wanted {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    Role role = Role::kMatrix;
+    bool required = true;
+    std::string spelled = {};
+  };
+  Tensor take(const Wanted& wanted);
+  Tensor draw(const Wanted& wanted);
   void complain(std::string text);
   void warn_of_unused(ModelInfo& info) const;
   [[noreturn]] void throw_problems() const;
@@ -70,9 +95,11 @@ class Builder {
   OpenOptions options_;
   c10::Device device_;
   bool headers_only_;
+  const InitialWeights* drawn_;
   std::string architecture_;
   std::vector<std::string> problems_;
   std::set<std::string> used_;
+  std::map<std::string, std::string> stored_;
   std::set<std::string> dtypes_;
   std::int64_t parameters_ = 0, bytes_ = 0;
 };

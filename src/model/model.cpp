@@ -11,6 +11,9 @@
 #include "model/model_data.h"
 #include "nn/apply.h"
 #include "nn/expert_data.h"
+#include "nn/loss.h"
+#include "nn/lower_states.h"
+#include "nn/recorded.h"
 #include "weft/adapter/base.h"
 
 namespace weft::model {
@@ -19,12 +22,15 @@ namespace {
 
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 24;  // elements of a slice of logits
 
-/// Autograd off, unless somebody asks for gradients of the weights of the experts.
+/// Autograd off, unless somebody asks for gradients: of the weights of the experts, of their factors, of the base.
 class GradientScope {
  public:
-  explicit GradientScope(const Composition& composition) {
+  GradientScope(const BaseModel::Data& model, const Composition& composition) {
     const Tensor& weights = composition.mix.weights;
-    if (!weights.defined() || !weights.requires_grad()) off_.emplace();
+    const nn::Experts::Data* experts = composition.experts.data();
+    const bool wanted =
+        model.trainable || (experts != nullptr && experts->trainable) || (weights.defined() && weights.requires_grad());
+    if (!wanted) off_.emplace();
   }
 
  private:
@@ -53,6 +59,8 @@ const nn::Stack& first_stack(const BaseModel::Data& model) {
 Tensor states_of(const BaseModel::Data& model, Feed& feed) {
   const nn::Run& run = feed.run;
   const nn::Input& input = model.network.input;
+  if (run.experts != nullptr && run.experts->lower != nullptr && run.copies == 1 && !run.check && !feed.types.defined())
+    return nn::run_above(input, first_stack(model), feed.ids, run, *run.experts->lower);
   if (run.copies == 1 || !nn::input_is_shared(input, run))
     return nn::run_stack(first_stack(model), nn::embed(input, feed.ids, feed.types, run), run);
   nn::Run shared = run;  // one copy of the batch, until experts make them differ
@@ -112,10 +120,9 @@ Tensor nll_of_rows(const BaseModel::Data& model, const Tensor& states, const Ten
       if (used == per_sequence[sequence]) ++sequence, used = 0;
     }
     nn::Run part = run_of_rows(run, here, rows.narrow(0, first, n));
-    const Tensor logits =
-        run_checked(part, [&](nn::Run& r) { return nn::project(model.network, states.narrow(0, first, n), r); });
-    const Tensor chosen = logits.gather(1, targets.narrow(0, first, n).unsqueeze(1)).squeeze(1);
-    out.push_back(at::logsumexp(logits, 1) - chosen);
+    out.push_back(run_checked(part, [&](nn::Run& r) {
+      return nn::likelihood_of_states(model.network, states.narrow(0, first, n), targets.narrow(0, first, n), r);
+    }));
   }
   return out.empty() ? at::empty({0}, at::kFloat) : at::cat(out, 0);
 }
@@ -134,7 +141,7 @@ nn::Experts BaseModel::attach(const adapter::Pool& pool, Log& log) const {
 }
 
 Tensor BaseModel::states(const nn::Batch& batch, const Composition& composition) const {
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(batch, composition);
   Feed feed = prepare(*data_, all.batch, all.composition, {}, all.copies);
   return run_checked(feed.run, [&](nn::Run&) { return states_of(*data_, feed); });
@@ -142,14 +149,14 @@ Tensor BaseModel::states(const nn::Batch& batch, const Composition& composition)
 
 Tensor BaseModel::logits(const nn::Batch& batch, const Composition& composition) const {
   need_kind(*data_, Kind::kCausal, "logits for the next token");
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(batch, composition);
   Feed feed = prepare(*data_, all.batch, all.composition, {}, all.copies);
   return run_checked(feed.run, [&](nn::Run& run) { return nn::project(data_->network, states_of(*data_, feed), run); });
 }
 
 Tensor BaseModel::logits(const nn::Batch& inputs, const nn::Batch& targets, const Composition& composition) const {
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(targets, composition);
   Decoded decoded;
   decode_targets(*data_, spread(inputs, composition), all, decoded);
@@ -163,7 +170,7 @@ Tensor BaseModel::classify(const nn::Batch& batch, const Composition& compositio
                                  !head.why_absent.empty()           ? head.why_absent
                                  : data_->info.architecture.empty() ? "architecture unknown"
                                                                     : "architecture " + data_->info.architecture));
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(batch, composition);
   Feed feed = prepare(*data_, all.batch, all.composition, {}, all.copies);
   const std::vector<std::int64_t> ones(all.batch.ids.size(), 1);
@@ -179,18 +186,12 @@ Tensor BaseModel::classify(const nn::Batch& batch, const Composition& compositio
 
 Tensor BaseModel::embed(const nn::Batch& batch, const Composition& composition) const {
   need_kind(*data_, Kind::kEncoder, "sentence embeddings");
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Tensor h = states(batch, composition);
-  const std::int64_t copies = h.size(0) / batch.tokens();
-  std::vector<Tensor> means;
-  std::int64_t offset = 0;
-  for (std::int64_t copy = 0; copy < copies; ++copy)
-    for (const auto& ids : batch.ids) {
-      const auto length = static_cast<std::int64_t>(ids.size());
-      means.push_back(h.narrow(0, offset, length).mean(0));
-      offset += length;
-    }
-  const Tensor mean = at::stack(means, 0);
+  std::vector<std::int64_t> offsets = {0};
+  while (offsets.back() < h.size(0))  // once per copy
+    for (const auto& ids : batch.ids) offsets.push_back(offsets.back() + static_cast<std::int64_t>(ids.size()));
+  const Tensor mean = nn::recorded_means(h, offsets);
   return mean / at::linalg_vector_norm(mean, 2, {1}, true).clamp_min(1e-12);
 }
 
@@ -200,7 +201,7 @@ Tensor BaseModel::nll(const nn::Batch& batch, const std::vector<std::int64_t>& f
   if (first.size() != batch.ids.size())
     throw UsageError(
         fmt::format("{} sequences and {} first indices, expected as many", batch.ids.size(), first.size()));
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(batch, composition);
   Feed feed = prepare(*data_, all.batch, all.composition, {}, all.copies);
   std::vector<std::int64_t> counts, rows, targets;
@@ -224,7 +225,7 @@ Tensor BaseModel::nll(const nn::Batch& batch, const std::vector<std::int64_t>& f
 }
 
 Tensor BaseModel::nll(const nn::Batch& inputs, const nn::Batch& targets, const Composition& composition) const {
-  const GradientScope scope(composition);
+  const GradientScope scope(*data_, composition);
   const Spread all = spread(targets, composition);
   Decoded decoded;
   decode_targets(*data_, spread(inputs, composition), all, decoded);

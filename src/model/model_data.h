@@ -2,8 +2,11 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "io/checkpoint.h"
@@ -20,10 +23,24 @@ struct BaseModel::Data {
   ModelInfo info;
   nn::Network network;
   c10::Device device = c10::Device(c10::kCPU);
+  bool trainable = false;  ///< weights are leaves that want gradients
+  /// By name of a parameter: its name in the checkpoint. Empty: the weights were drawn.
+  std::map<std::string, std::string> stored;
 };
 
 /// What BaseModel::inspect() says of the config `root` of `folder` beside the headers of `checkpoint`.
 ModelInfo inspect_config(const Value& root, const std::filesystem::path& folder, const io::Checkpoint& checkpoint);
+
+class InitialWeights;
+
+/// The model that the config `root` of `folder` describes, with weights of `checkpoint`, or `drawn` where that is
+/// given; shapes alone with `headers_only`.
+std::shared_ptr<BaseModel::Data> assemble_model(const Value& root, const std::filesystem::path& folder,
+                                                const io::Checkpoint& checkpoint, const OpenOptions& options,
+                                                bool headers_only, const InitialWeights* drawn = nullptr);
+
+/// The `config.json` of a folder. @throws InputError when there is none; FormatError.
+Value read_model_config(const std::filesystem::path& folder);
 
 /// A batch and a composition with as many sequences as will be run: weights per candidate become the batch so many
 /// times over, with weights per sequence.

@@ -110,15 +110,24 @@ fs::path config_path(const fs::path& folder) {
   return path;
 }
 
-std::shared_ptr<BaseModel::Data> assemble(const Value& root, const fs::path& folder, const io::Checkpoint& checkpoint,
-                                          const OpenOptions& options, bool headers_only) {
+std::shared_ptr<BaseModel::Data> load(const fs::path& folder, const OpenOptions& options, bool headers_only) {
+  const Value root = read_model_config(folder);
+  find_family(ConfigReader(root, (folder / "config.json").string()));  // before anything is said about weights
+  return assemble_model(root, folder, io::Checkpoint::open(folder), options, headers_only);
+}
+
+}  // namespace
+
+std::shared_ptr<BaseModel::Data> assemble_model(const Value& root, const fs::path& folder,
+                                                const io::Checkpoint& checkpoint, const OpenOptions& options,
+                                                bool headers_only, const InitialWeights* drawn) {
   const ConfigReader config(root, (folder / "config.json").string());
   const Family& family = find_family(config);
   auto data = std::make_shared<BaseModel::Data>();
   ModelInfo& info = data->info;
   info.path = folder, info.family = family.name, info.kind = family.kind;
   if (!headers_only) data->device = open_device(options.device);
-  Builder builder(config, checkpoint, options, headers_only);
+  Builder builder(config, checkpoint, options, headers_only, drawn);
   info.architecture = builder.architecture();
   check_architecture(config, family, info.architecture);
   read_special_ids(config, folder, info);
@@ -126,21 +135,16 @@ std::shared_ptr<BaseModel::Data> assemble(const Value& root, const fs::path& fol
   family.build(builder, data->network, info);
   if (!data->network.classifier.out.present()) info.labels.clear();
   builder.finish(info);
+  data->stored = builder.stored();
   data->network.number_sites();
   list_modules(data->network, info);
   return data;
 }
 
-std::shared_ptr<BaseModel::Data> load(const fs::path& folder, const OpenOptions& options, bool headers_only) {
-  const Value root = io::read_json(config_path(folder), kConfigLimit);
-  find_family(ConfigReader(root, (folder / "config.json").string()));  // before anything is said about weights
-  return assemble(root, folder, io::Checkpoint::open(folder), options, headers_only);
-}
-
-}  // namespace
+Value read_model_config(const fs::path& folder) { return io::read_json(config_path(folder), kConfigLimit); }
 
 ModelInfo inspect_config(const Value& root, const fs::path& folder, const io::Checkpoint& checkpoint) {
-  return assemble(root, folder, checkpoint, {}, true)->info;
+  return assemble_model(root, folder, checkpoint, {}, true)->info;
 }
 
 BaseModel BaseModel::open(const fs::path& path, const OpenOptions& options) {

@@ -106,24 +106,24 @@ void read_longrope(const RopeOptions& options, nn::Rope& rope) {
 }
 
 nn::Rope::Kind rope_kind(const RopeOptions& options) {
-  using Kind = nn::Rope::Kind;
-  if (!options.scaling) return Kind::kDefault;
+  using RopeKind = nn::Rope::Kind;
+  if (!options.scaling) return RopeKind::kDefault;
   // Where kinds of layers have ropes of their own, transformers lays `rope_scaling` over a default that has a
   // `rope_type`.
   const bool laid_over =
       !options.source.layer_type.empty() && options.source.scaled && options.config.find({"rope_scaling"}) != nullptr;
   const std::string name = laid_over ? options.scaling->text({"rope_type"}, "default")
                                      : options.scaling->text({"rope_type", "type"}, "default");
-  if (name == "default") return Kind::kDefault;
-  if (options.source.long_only && (name == "yarn" || name == "su" || name == "longrope")) return Kind::kLongRope;
+  if (name == "default") return RopeKind::kDefault;
+  if (options.source.long_only && (name == "yarn" || name == "su" || name == "longrope")) return RopeKind::kLongRope;
   if (options.source.long_only)
     options.scaling->refuse(options.scaling->has("rope_type") ? "rope_type" : "type",
                             fmt::format("unknown rope scaling '{}' of this family; known are default, longrope", name));
-  if (name == "linear") return Kind::kLinear;
-  if (name == "dynamic") return Kind::kDynamic;
-  if (name == "llama3") return Kind::kLlama3;
-  if (name == "yarn") return Kind::kYarn;
-  if (name == "longrope" || name == "su") return Kind::kLongRope;
+  if (name == "linear") return RopeKind::kLinear;
+  if (name == "dynamic") return RopeKind::kDynamic;
+  if (name == "llama3") return RopeKind::kLlama3;
+  if (name == "yarn") return RopeKind::kYarn;
+  if (name == "longrope" || name == "su") return RopeKind::kLongRope;
   options.scaling->refuse(options.scaling->has("rope_type") ? "rope_type" : "type",
                           fmt::format("unknown rope scaling '{}'; known are {}", name, kKnownRopes));
 }
@@ -141,8 +141,8 @@ nn::Rope read_rope(const ConfigReader& config, const RopeSource& source) {
     partial = options.scaling->positive({"partial_rotary_factor"}, partial);
   rope.width = static_cast<std::int64_t>(static_cast<double>(source.head_dim) * std::min(partial, 2.0));
   // transformers turns one dimension more where the share is odd and the frequencies do not depend on the width again.
-  using Kind = nn::Rope::Kind;
-  const bool even = rope.kind == Kind::kDynamic || rope.kind == Kind::kYarn || rope.kind == Kind::kLongRope;
+  using RopeKind = nn::Rope::Kind;
+  const bool even = rope.kind == RopeKind::kDynamic || rope.kind == RopeKind::kYarn || rope.kind == RopeKind::kLongRope;
   if (rope.width < 1 || (even && rope.width % 2 != 0) || rope.width + rope.width % 2 > source.head_dim)
     throw FormatError(config.file(),
                       fmt::format("the rotary embedding would turn {} of {} dimensions of a head, expected "

@@ -79,4 +79,10 @@ class WEFT_API UnsupportedError : public InputError {
   using InputError::InputError;
 };
 
+/// A model whose outputs are NaN or infinite: weights that are damaged, too large, or diverged.
+class WEFT_API NonFiniteError : public InputError {
+ public:
+  using InputError::InputError;
+};
+
 }  // namespace weft
