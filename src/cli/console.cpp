@@ -86,7 +86,7 @@ void Console::draw_bar(std::string_view what, std::int64_t done, std::int64_t to
   const size_t full = kBarCells * static_cast<size_t>(done) / static_cast<size_t>(total);
   std::string line =
       fmt::format("{} [{}{}] {}/{} {}  {}", what, std::string(full, '#'), std::string(kBarCells - full, '.'), done,
-                  total, remaining_time(elapsed, done, total), printable(now));
+                  total, remaining_time(elapsed, done - first_, total - first_), printable(now));
   line.resize(std::min(line.size(), terminal_width() - 1));
   session_.err << "\r\033[K" << line << std::flush;
   bar_shown_ = true;
@@ -97,6 +97,7 @@ void Console::progress(std::string_view what, std::int64_t done, std::int64_t to
   const Clock::time_point moment = Clock::now();
   if (what != what_ || done == 0) {
     what_ = what;
+    first_ = done;
     start_ = last_ = moment;
     return;
   }
@@ -112,7 +113,9 @@ void Console::progress(std::string_view what, std::int64_t done, std::int64_t to
   }
   print_pending();
   const double elapsed = std::chrono::duration<double>(moment - start_).count();
-  session_.err << fmt::format("weft: {} {} of {}, {}\n", what, done, total, remaining_time(elapsed, done, total))
+  session_.err << fmt::format("weft: {} {} of {}, {}{}{}\n", what, done, total,
+                              remaining_time(elapsed, done - first_, total - first_), now.empty() ? "" : "; ",
+                              printable(now))
                << std::flush;
 }
 

@@ -29,6 +29,7 @@ class Console : public Log {
   bool quiet_;
   bool bar_shown_ = false;
   std::string what_;
+  std::int64_t first_ = 0;  ///< steps that were done when it began
   Clock::time_point start_, last_;
   std::set<std::string> said_;
   std::vector<std::string> pending_;

@@ -122,6 +122,7 @@ void build_program(CLI::App& root, Session& session) {
   add_embed(root, session);
   add_generate(root, session);
   add_tokenize(root, session);
+  add_train(root, session);
 }
 
 /// The error first, then what the run had warned of. Returns `code`.
@@ -138,6 +139,8 @@ std::string out_of_memory_text(const CLI::App& root) {
   if (name == "eval" || name == "embed")
     return "out of memory; lower --batch-tokens, shorten the longest examples, or hold the weights with --dtype "
            "bfloat16";
+  if (name == "train")
+    return "out of memory; lower --batch (and raise --accumulate), or cut long examples with --max-tokens";
   if (name == "generate")
     return "out of memory; lower --batch or --max-new-tokens, or hold the weights with --dtype bfloat16";
   return "out of memory";

@@ -48,7 +48,7 @@ TEST_CASE("cli/usage: --version names all versions") {
 TEST_CASE("cli/usage: typing mistakes exit with 2 and the nearest word") {
   CHECK(first_error({}, 2) ==
         "weft: error: no command given; expected one of merge, compose, inspect, methods, eval, embed, generate, "
-        "tokenize (see weft --help)");
+        "tokenize, train (see weft --help)");
   CHECK(first_error({"mrege"}, 2) == "weft: error: unknown command 'mrege'; did you mean 'merge'?");
   CHECK(first_error({"merge", "a", "--weigths", "1"}, 2) ==
         "weft: error: unknown option '--weigths'; did you mean '--weights'?");

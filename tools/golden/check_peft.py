@@ -1,4 +1,5 @@
-"""Loads what weft writes into PEFT 0.21.2 and compares logits with the true weighted update added to the base by hand.
+"""Loads what weft writes into PEFT 0.21.2 and compares outputs with the true update added to the base by hand: of composed
+adapters, and of trained ones.
 
 Usage: python tools/golden/check_peft.py WEFT        the binary, e.g. build/release/weft
        python tools/golden/check_peft.py --self-test a stand-in that concatenates factors, to test this script
@@ -8,6 +9,7 @@ result.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from common import GOLDEN, PREFIX, delta, factors, lora_modules, relative, scale
 
 import numpy as np
 import torch
+import transformers
 from peft import PeftModel, get_peft_model
 from safetensors.torch import save_file
 
@@ -73,6 +76,19 @@ class Weft:
         first = (done.stderr.strip().splitlines() or [""])[0]
         return done.returncode, first
 
+    def train(self, base, case, golden, out):
+        command = [self.binary, "train", "--base", str(base), "--data", str(case / "examples.jsonl"), "-q", "-o", str(out)]
+        for key, value in {**golden["options"], **golden["options"]["lora"]}.items():
+            flag = "--" + key.replace("_", "-")
+            if isinstance(value, bool):
+                command += [flag] if value else []
+            elif isinstance(value, list):
+                command += [flag, ",".join(value)]
+            elif not isinstance(value, dict):
+                command += [flag, str(value)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return done.returncode, (done.stderr.strip().splitlines() or [""])[0]
+
 
 class StandIn:
     """Concatenation of the factors in Python: lets this script be tested without the binary."""
@@ -111,6 +127,13 @@ class StandIn:
         (Path(out) / "adapter_config.json").write_text(json.dumps(config))
         ready = {k: torch.from_numpy(v).float().contiguous() for k, v in tensors.items()}
         save_file(ready, str(Path(out) / "adapter_model.safetensors"))
+        return 0, ""
+
+
+    def train(self, base, case, golden, out):
+        out.mkdir(parents=True)
+        shutil.copy(case / "start" / "adapter_config.json", out)
+        shutil.copy(case / "end.safetensors", out / "adapter_model.safetensors")
         return 0, ""
 
 
@@ -294,6 +317,68 @@ def check_identity(weft, table, scratch):
         )
 
 
+CLASSES = {
+    "causal": transformers.AutoModelForCausalLM,
+    "seq2seq": transformers.AutoModelForSeq2SeqLM,
+    "encoder": transformers.AutoModel,
+    "label": transformers.AutoModelForSequenceClassification,
+}
+
+
+def outputs(model):
+    """Logits or states of a few ids, float64."""
+    ids = torch.tensor([[1, 4, 12, 6, 7, 3]])
+    inputs = {"decoder_input_ids": torch.tensor([[0, 5, 9, 2]])} if model.config.is_encoder_decoder else {}
+    with torch.no_grad():
+        out = model.eval()(input_ids=ids, **inputs)
+    return (out.logits if hasattr(out, "logits") else out.last_hidden_state).double().numpy()
+
+
+def updated(model, folder):
+    """The model with what an adapter holds put into its weights by the formulas."""
+    config, tensors = stored(folder)
+    bare = {name.removeprefix(PREFIX): torch.from_numpy(value) for name, value in tensors.items()}
+    with torch.no_grad():
+        for module in lora_modules(tensors):
+            layer = model.get_submodule(module)
+            turned = type(layer).__name__ == "Conv1D"
+            weight = (layer.weight.T if turned else layer.weight) + torch.from_numpy(delta(config, tensors, module))
+            if config["use_dora"]:
+                weight *= (bare[f"{module}.lora_magnitude_vector"] / weight.norm(dim=1))[:, None]
+            layer.weight.copy_(weight.T if turned else weight)
+        for name, value in bare.items():
+            if name.endswith(".bias"):
+                model.get_parameter(name.replace(".base_layer", "")).copy_(value)
+    return model
+
+
+def check_trained(weft, table, scratch):
+    """Adapters that were just trained, on every golden case of one: PEFT computes with the result what it says."""
+    root = GOLDEN / "training"
+    for entry in json.loads((root / "index.json").read_text(encoding="utf-8"))["training"]:
+        case = root / entry["folder"]
+        golden = json.loads((case / "golden.json").read_text(encoding="utf-8"))
+        if golden["options"]["all_weights"]:
+            continue
+        base, out = scratch / "trained" / entry["folder"] / "base", scratch / "trained" / entry["folder"] / "out"
+        shutil.copytree(GOLDEN / "models" / golden["base"], base)
+        for file in (root / "tokenizers" / golden["tokenizer"]).iterdir():
+            shutil.copy(file, base)
+        status, message = weft.train(base, case, golden, out)
+
+        def load():
+            kind = "label" if golden["data"] == "label" else golden["kind"]
+            return CLASSES[kind].from_pretrained(base, dtype=torch.float64, attn_implementation="eager")
+
+        def compute():
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message=".*missing adapter keys.*")
+                model = PeftModel.from_pretrained(load(), str(out), autocast_adapter_dtype=False)
+            return outputs(model), outputs(updated(load(), out))
+
+        judge(table, golden["base"], entry["folder"], "trained", status, message, compute)
+
+
 def read_init(folder):
     return json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("init_lora_weights", True)
 
@@ -307,6 +392,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weft-peft-") as scratch:
         check_pools(weft, table, Path(scratch))
         check_identity(weft, table, Path(scratch))
+        check_trained(weft, table, Path(scratch))
     print(f"{table.done} rows, {table.refused} refused by name, {table.bad} bad (limit {LIMIT:g})")
     raise SystemExit(1 if table.bad else 0)
 
