@@ -143,7 +143,7 @@ Tensor drop_out(const Tensor& x, const Experts::Data& experts, std::int64_t modu
         at[j] = static_cast<float>(words[static_cast<size_t>(j - i)] >> 8) * 0x1p-24f < rate ? 0.0f : kept;
     }
   };
-  team_for((count + kPiece - 1) / kPiece, 0, draw);
+  team_for((count + kPiece - 1) / kPiece, count < 8 * kPiece ? 1 : 0, draw);
   return x * mask.to(x.device());
 }
 

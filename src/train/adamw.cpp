@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::int64_t kPiece = 1 << 14;  // numbers that a task handles: sums do not depend on threads
 
+/// Threads that are worth waking for so many numbers: 0 for all, 1 for none but this one.
+int threads_for(const std::vector<Leaf>& leaves) {
+  constexpr std::int64_t kWorthwhile = 1 << 17;
+  std::int64_t numbers = 0;
+  for (const Leaf& leaf : leaves) numbers += leaf.value.numel();
+  return numbers < kWorthwhile ? 1 : 0;
+}
+
 /// Pieces of a leaf, for loops over all leaves.
 struct Piece {
   size_t leaf = 0;
@@ -62,7 +70,7 @@ double gradient_norm(const std::vector<Leaf>& leaves) {
     for (std::int64_t i = piece.begin; i < piece.end; ++i) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
     sums[static_cast<size_t>(task)] = sum;
   };
-  team_for(static_cast<std::int64_t>(pieces.size()), 0, add);
+  team_for(static_cast<std::int64_t>(pieces.size()), threads_for(leaves), add);
   double total = 0.0;
   for (const double sum : sums) total += sum;
   return std::sqrt(total);
@@ -92,7 +100,7 @@ void adamw_step(std::vector<Leaf>& leaves, const TrainOptions& options, double r
       value[i] = value[i] * decay - length * mean[i] / (std::sqrt(square[i]) * root + epsilon);
     }
   };
-  team_for(static_cast<std::int64_t>(pieces.size()), 0, update);
+  team_for(static_cast<std::int64_t>(pieces.size()), threads_for(leaves), update);
 }
 
 void clear_gradients(std::vector<Leaf>& leaves) {
