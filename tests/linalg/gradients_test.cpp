@@ -9,8 +9,7 @@
 #include "linalg/attend.h"
 #include "linalg/row_gradients.h"
 
-using namespace weft::linalg;  // NOLINT: a test of one header
-
+namespace weft::linalg {
 namespace {
 
 // The same few hundred additions in another order.
@@ -108,3 +107,5 @@ TEST_CASE("linalg/gradients: rows are the same for every instruction set") {
   for (const auto& got : results)
     for (size_t i = 0; i < got.size(); ++i) CHECK(distance(got[i], results.front()[i]) < kOtherOrder);
 }
+
+}  // namespace weft::linalg

@@ -127,10 +127,12 @@ TEST_CASE("model/generate: cached logits equal uncached ones for every family") 
       const auto grown = [&](size_t i) {
         return Ids(greedy[i].ids.begin(), greedy[i].ids.begin() + static_cast<std::ptrdiff_t>(step));
       };
-      // Float32 sums in another order: a few units in the last place per layer.
+      // Float32 sums in another order: a few units in the last place per layer. T5 does not scale its scores, whose
+      // rounding grows with them: libtorch's kernel for one sequence and ours for several are further apart.
+      const double rounding = golden.kind == "seq2seq" ? 2e-5 : 1e-5;
       for (size_t i = 0; i < 2; ++i)
         CHECK(weft::test::relative(logits[static_cast<std::int64_t>(i)],
-                                   next_logits(model, greedy[i].prompt, grown(i))) < 1e-5);
+                                   next_logits(model, greedy[i].prompt, grown(i))) < rounding);
       logits = session.feed({greedy[0].ids[step], greedy[1].ids[step]});
     }
   }

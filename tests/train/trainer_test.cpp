@@ -116,6 +116,23 @@ TEST_CASE("train/trainer: a run that is broken off anywhere ends with the same b
   }
 }
 
+TEST_CASE("train/trainer: outputs kept of the blocks below the adapter change nothing, broken off or not") {
+  const auto in_upper_block = [](TinyTraining& tiny, double dropout) {
+    tiny.job.options.lora.layers = {1};
+    tiny.job.options.lora.dropout = dropout;
+  };
+  TinyTraining whole, broken;
+  in_upper_block(whole, 0.2), in_upper_block(broken, 0.2);
+  const TrainReport report = whole.run();
+  Interrupter interrupter(7);
+  CHECK_THROWS_AS(broken.run(interrupter), std::runtime_error);
+  broken.run();
+  CHECK(bytes_of(whole.job.output / "adapter_model.safetensors") ==
+        bytes_of(broken.job.output / "adapter_model.safetensors"));
+  // The first update sees every sequence for the first time, a later one in another company.
+  CHECK(report.points.size() == 12);
+}
+
 TEST_CASE("train/trainer: the same seed gives the same curve, another seed another one") {
   TinyTraining one, two, other;
   other.job.options.seed = 1;
