@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "adapter/target_choice.h"
 #include "adapter/writer_check.h"
@@ -25,7 +27,12 @@ constexpr const char* kTrainedTensors = "adapter_model.safetensors";
 
 /// A module's name in the model that PEFT will wrap.
 std::string peft_name(const TrainedAdapter& adapter, const std::string& name) {
-  return adapter.task_type == "FEATURE_EXTRACTION" ? std::string(io::without_model_prefixes(name)) : name;
+  if (adapter.task_type != "FEATURE_EXTRACTION") return name;
+  const std::string core(io::without_model_prefixes(name));
+  // The bare DistilBERT holds its layers in `transformer`, which elsewhere is a prefix of the whole model.
+  constexpr std::string_view kInner = "transformer.";
+  const std::string inner = std::string(kInner) + core;
+  return core.starts_with("layer.") && name.ends_with(inner) ? inner : core;
 }
 
 void check_trained(const TrainedAdapter& adapter) {

@@ -52,6 +52,18 @@ bool any_needs(const std::vector<Metric>& metrics, Metric::Needs needs) {
   return std::any_of(metrics.begin(), metrics.end(), [&](const Metric& metric) { return metric.needs == needs; });
 }
 
+/// The same for options that only generated answers have.
+void refuse_answer_options(const EvalOptions& options, const std::vector<Metric>& metrics) {
+  const EvalOptions usual;
+  if (any_needs(metrics, Metric::Needs::kAnswer)) return;
+  const bool length = options.max_new_tokens != usual.max_new_tokens;
+  if (length || options.stop != usual.stop)
+    throw UsageError(
+        fmt::format("{} is of generated answers, and no metric here has any generated; ask for exact_match, "
+                    "normalized_match or rouge_l, or leave it out",
+                    length ? "max_new_tokens" : "stop"));
+}
+
 /// Likelihoods of tokens, of choices, or of the labels of a head.
 void score_likelihoods(const model::BaseModel& model, const data::Examples& examples, const Encoded& encoded,
                        const model::Composition& composition, std::int64_t batch_tokens, Log& log,
@@ -98,6 +110,7 @@ Report evaluate(const model::BaseModel& model, const text::Tokenizer& tokenizer,
   Log& log = options.log != nullptr ? *options.log : silent_log();
   check_eval_options(options, composition);
   const std::vector<Metric> metrics = choose_metrics(options.metrics, examples.kind);
+  refuse_answer_options(options, metrics);
   Report out;
   out.examples.resize(examples.list.size());
   size_t labels = model.info().labels.size();

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,13 @@ c10::ScalarType dtype_called(const std::string& name, const Place& place) {
     names.emplace_back(known);
   }
   throw RecipeError(place, fmt::format("unknown dtype '{}'{}", name, suggestion(name, names)));
+}
+
+void check_trained_dtype(const std::string& name, const Place& place) {
+  // Trained weights are float32: float64 would say no more.
+  const std::vector<std::string> names = {"float32", "float16", "bfloat16"};
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw RecipeError(place, fmt::format("unknown dtype '{}'{}", name, suggestion(name, names)));
 }
 
 c10::ScalarType output_dtype(const std::string& wanted, const adapter::Pool& pool) {

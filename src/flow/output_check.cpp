@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "adapter/output_place.h"
 #include "weft/core/error.h"
 
 namespace weft::flow {
@@ -37,6 +38,9 @@ void check_output(const ComposeJob& job) {
   if (fs::exists(fs::symlink_status(job.output, ignored)) && !job.force)
     throw UsageError(
         fmt::format("{}: exists already; choose another folder or replace it with --force", job.output.string()));
+  if (!job.base_model.empty() && adapter::would_replace(job.output, job.base_model))
+    throw UsageError(fmt::format("{}: the output would replace the base model ({}); choose another folder",
+                                 job.output.string(), job.base_model));
   const fs::path parent = nearest_existing_parent(job.output);
   if (!fs::is_directory(parent, ignored))
     throw Error(fmt::format("{}: cannot be made, {} is not a folder", job.output.string(), parent.string()));

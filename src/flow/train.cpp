@@ -10,6 +10,7 @@
 #include "flow/dtype.h"
 #include "flow/start_adapter.h"
 #include "model/random_model.h"
+#include "train/job_check.h"
 #include "weft/core/parallel.h"
 #include "weft/flow/runtime.h"
 #include "weft/model/model.h"
@@ -28,8 +29,10 @@ void check_run(const TrainRun& run) {
                                  run.start.size()));
   for (const double weight : run.start_weights)
     if (!std::isfinite(weight)) throw UsageError("a weight is not finite");
-  dtype_called(run.dtype, {"dtype", 0, 0});
+  check_trained_dtype(run.dtype, {"dtype", 0, 0});
   train::check_options(run.options);
+  // Those that are merged first are not seen by the training itself.
+  for (const adapter::Pool::Source& source : run.start) train::check_apart(run.output, source.path);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "flow/dtype.h"
 #include "flow/recipe_parts.h"
 #include "weft/flow/train.h"
 
@@ -27,7 +28,10 @@ void read_train_output(const Value& value, const std::filesystem::path& path, Tr
   }
   recipe::MapReader reader(value, "output");
   if (const Value* where = reader.take("path")) run.output = resolve_path(path, text_of(*where, "path"));
-  if (const Value* dtype = reader.take("dtype")) run.dtype = text_of(*dtype, "dtype");
+  if (const Value* dtype = reader.take("dtype")) {
+    run.dtype = text_of(*dtype, "dtype");
+    check_trained_dtype(run.dtype, dtype->place);
+  }
   if (const Value* force = reader.take("force")) run.force = flag_of(*force, "force");
   reader.finish();
 }
@@ -56,10 +60,12 @@ TrainRun load_train_recipe(const std::filesystem::path& path) {
     run.start = std::move(part.sources);
     run.start_weights = std::move(part.weights);
   }
-  read_train_options(reader.need("train"), run.options);
+  const Value* options = reader.take("train");
   if (const Value* output = reader.take("output"); output != nullptr && !output->is_null())
     read_train_output(*output, path, run);
-  reader.finish();
+  reader.finish();  // before a missing `train` is told: it may be misspelt
+  if (options == nullptr) throw RecipeError(root.place, "the recipe has no 'train'");
+  read_train_options(*options, run.options);
   return run;
 }
 

@@ -117,7 +117,7 @@ Loaded load_checkpoint(const std::filesystem::path& path) {
       out.tensors.emplace(entry.name, file->load(entry.name).clone());
   for (const auto& [name, tensor] : out.tensors) checksum.add(name, tensor);
   if (checksum.text() != header_text(*file, "checksum"))
-    throw FormatError(where, "its content is not what was written (the checksum differs); remove it to train anew");
+    throw FormatError(where, "its content is not what was written (the checksum differs)");
   return out;
 }
 

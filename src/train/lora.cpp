@@ -25,6 +25,17 @@ bool is_named(const std::string& module, const std::string& target) {
   return module.size() > target.size() && module.ends_with(target) && module[module.size() - target.size() - 1] == '.';
 }
 
+/// A module's name without what checkpoints differ in: the prefixes, and how GPT-NeoX calls its head.
+std::string core_of(std::string_view module) {
+  const std::string core(io::without_model_prefixes(module));
+  return core == "embed_out" ? "lm_head" : core;
+}
+
+/// As an ending of the name, or as another checkpoint or the model's class would name it.
+bool is_meant(const std::string& module, const std::string& target) {
+  return is_named(module, target) || core_of(module) == core_of(target);
+}
+
 /// The first number between dots: which block a module is in; -1: in none.
 std::int64_t block_of(const std::string& module) {
   for (size_t begin = module.find('.'); begin != std::string::npos;) {
@@ -68,7 +79,7 @@ std::vector<std::string> linears_of(nn::Network& network) {
 void check_target(const std::string& target, const nn::Sites& sites) {
   std::vector<std::string> endings;
   for (const nn::Site& site : sites.all()) {
-    if (is_named(site.name, target)) {
+    if (is_meant(site.name, target)) {
       if (site.linear() != nullptr) return;
       throw UsageError(
           fmt::format("target '{}' is no linear of the model ('{}'); only linears are trained", target, site.name));
@@ -114,7 +125,7 @@ struct First {
 /// The adapter's module of that name, with or without the usual prefixes on either side.
 const adapter::ModuleInfo* find_module(const adapter::Adapter& start, std::string_view name) {
   for (const adapter::ModuleInfo& module : start.modules())
-    if (io::without_model_prefixes(module.name) == io::without_model_prefixes(name)) return &module;
+    if (core_of(module.name) == core_of(name)) return &module;
   return nullptr;
 }
 
@@ -147,9 +158,8 @@ void check_start(const adapter::Adapter& start, const std::vector<std::string>& 
                       "full_tensors: drop)",
                       info.name, full.name));
   for (const adapter::ModuleInfo& module : start.modules())
-    if (std::none_of(modules.begin(), modules.end(), [&](const std::string& target) {
-          return io::without_model_prefixes(target) == io::without_model_prefixes(module.name);
-        }))
+    if (std::none_of(modules.begin(), modules.end(),
+                     [&](const std::string& target) { return core_of(target) == core_of(module.name); }))
       throw UsageError(
           fmt::format("adapter '{}' has an update of '{}', which is not among the targets; name it in "
                       "targets (and layers), or start from another adapter",
@@ -173,6 +183,12 @@ Tensor first_bias(const adapter::Adapter* start, const std::string& module, cons
 
 }  // namespace
 
+std::string name_in_class(const std::string& family, const std::string& module) {
+  constexpr std::string_view kOfText = "model.";
+  if (family == "gemma3" && module.starts_with(kOfText)) return "model.language_model." + module.substr(kOfText.size());
+  return family == "gpt_neox" && module == "embed_out" ? "lm_head" : module;
+}
+
 std::vector<std::string> target_modules(nn::Network& network, const LoraOptions& options) {
   const nn::Sites sites(network);
   const std::set<std::string> usual = queries_and_values(network);
@@ -184,7 +200,7 @@ std::vector<std::string> target_modules(nn::Network& network, const LoraOptions&
   for (const nn::Site& site : sites.all()) {
     if (site.linear() == nullptr) continue;
     const auto names_it = [&](const std::string& target) {
-      return target == kAllLinear ? inner_set.count(site.name) > 0 : is_named(site.name, target);
+      return target == kAllLinear ? inner_set.count(site.name) > 0 : is_meant(site.name, target);
     };
     const bool wanted = options.targets.empty() ? usual.count(site.name) > 0
                                                 : std::any_of(options.targets.begin(), options.targets.end(), names_it);

@@ -13,6 +13,10 @@
 
 namespace weft::train {
 
+/// What transformers' class calls a module, where that is not what the checkpoint calls it: an adapter that names
+/// modules otherwise is ignored by PEFT without a word.
+std::string name_in_class(const std::string& family, const std::string& module);
+
 /// The modules that `options` name, in the network's order. @throws UsageError with the nearest name for a target that
 /// names nothing, for one that is no linear, and for blocks that there are not.
 std::vector<std::string> target_modules(nn::Network& network, const LoraOptions& options);

@@ -13,6 +13,7 @@ namespace weft::train {
 namespace {
 
 constexpr double kEndless = 1e300;
+constexpr double kMostScale = 1e30;  // what is computed with it is float32
 constexpr double kMostCount = 1e9;
 
 Field number_field(std::string name, std::string fallback, double low, double high, std::string doc) {
@@ -133,6 +134,16 @@ Value get_targets(const TrainOptions& from) {
   return out;
 }
 
+void set_label_template(TrainOptions& to, const Value& value, const Field& field) {
+  const std::string form = text_of(field, value);
+  try {
+    text::check_label_template(form);
+  } catch (const UsageError& error) {
+    throw RecipeError(value.place, error.what());
+  }
+  to.label_template = form;
+}
+
 /// A block index from text: `3`.
 std::int64_t layer_of(const Field& field, const Value& value, const std::string& text) {
   const auto index = Value::of(text).integer();
@@ -187,7 +198,7 @@ std::vector<Option> lora_options() {
   out.push_back(count_option(
       count_field("rank", "8", 1, "rank of the adapter"), [](TrainOptions & o) -> auto& { return o.lora.rank; }));
   out.push_back(number_option(
-      above_zero("alpha", "16", kEndless, "the update is scaled by alpha / rank"),
+      above_zero("alpha", "16", kMostScale, "the update is scaled by alpha / rank"),
       [](TrainOptions & o) -> auto& { return o.lora.alpha; }));
   out.push_back({text_field("targets", "",
                             "modules by name or ending (q_proj,v_proj), or all-linear; default: what "
@@ -268,10 +279,8 @@ void add_example_options(std::vector<Option>& out) {
   out.push_back(number_option(
       above_zero("temperature", "0.05", 1e3, "label similarity: divides the cosine"),
       [](TrainOptions & o) -> auto& { return o.temperature; }));
-  out.push_back(
-      {text_field("label_template", "{label}", "label similarity: what stands for a label"),
-       [](TrainOptions& to, const Value& value, const Field& field) { to.label_template = text_of(field, value); },
-       [](const TrainOptions& from) { return Value::text(from.label_template); }});
+  out.push_back({text_field("label_template", "{label}", "label similarity: what stands for a label"),
+                 set_label_template, [](const TrainOptions& from) { return Value::text(from.label_template); }});
   out.push_back(count_option(
       count_field("most_labels", "12", 2,
                   "label similarity: so many labels are compared with "
@@ -329,6 +338,8 @@ void check_options(const TrainOptions& options) {
   if (options.all_weights && (!options.lora.targets.empty() || !options.lora.layers.empty() || options.lora.dora ||
                               options.lora.rslora || options.lora.dropout > 0 || options.lora.bias != Bias::kNone))
     throw UsageError("targets, layers, rslora, dora, dropout and bias are of adapters; all_weights trains none");
+  if (options.schedule == Schedule::kConstant && (options.hold > 0 || options.final_rate > 0))
+    throw UsageError("hold and final_rate shape a falling rate; a constant schedule does not fall");
   text::check_label_template(options.label_template);
   if (options.steps > 0 && options.warmup >= options.steps)
     throw UsageError(fmt::format("warmup of {} updates does not end within {} updates", options.warmup, options.steps));

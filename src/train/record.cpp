@@ -58,7 +58,7 @@ std::string fingerprint_of(const model::BaseModel& model, const TrainJob& job, c
                            const Task* validation) {
   std::string all = io::to_json(to_value(job.options), -1) + sample_of(model) + task.fingerprint();
   if (validation != nullptr) all += validation->fingerprint();
-  if (job.start) all += io::sha256_file(job.start->info().tensors);
+  if (job.start) all += io::sha256_file(job.start->info().tensors) + io::to_json(job.start->info().config, -1);
   return io::sha256(all.data(), all.size());
 }
 

@@ -48,8 +48,10 @@ class TaskMaker {
   }
 
   Task make(const std::vector<std::string>& labels, Log& log) {
+    check_room();
     set_labels(labels);
     for (size_t i = 0; i < examples_.list.size(); ++i) add(i);
+    if (labels.empty()) check_classes();
     if (too_long_ > 0)
       log.warning(
           fmt::format("{}: {} of {} examples are longer than the {} positions of {}; it runs on them, but was "
@@ -61,6 +63,32 @@ class TaskMaker {
  private:
   [[noreturn]] void refuse(size_t index, const std::string& why) const {
     throw FormatError(examples_.place(index).text(), why);
+  }
+
+  void check_room() const {
+    const size_t around = tokenizer_.encode("", true).size();
+    if (options_.max_tokens > 0 && static_cast<size_t>(options_.max_tokens) <= around)
+      throw UsageError(fmt::format("max_tokens of {} leaves nothing of a text: {} special tokens stand around each",
+                                   options_.max_tokens, around));
+  }
+
+  /// Of what is learned from, not of what validates.
+  void check_classes() const {
+    const auto& label = task_.label;
+    if (label.empty() || std::any_of(label.begin(), label.end(), [&](std::int64_t l) { return l != label.front(); }))
+      return;
+    throw InputError(fmt::format("{}: every example has the label '{}'; with one class there is nothing to learn",
+                                 examples_.file.string(), task_.labels[static_cast<size_t>(label.front())]));
+  }
+
+  void check_different(const std::string& label, const Ids& ids) const {
+    const auto found = std::find(task_.label_inputs.begin(), task_.label_inputs.end(), ids);
+    if (found == task_.label_inputs.end()) return;
+    const auto other = static_cast<size_t>(found - task_.label_inputs.begin());
+    throw InputError(
+        fmt::format("{}: the labels '{}' and '{}' have the same tokens{}, so that nothing tells them apart; rename one",
+                    examples_.file.string(), task_.labels[other], label,
+                    options_.max_tokens > 0 ? fmt::format(" (max_tokens is {})", options_.max_tokens) : ""));
   }
 
   void set_labels(const std::vector<std::string>& labels) {
@@ -78,6 +106,7 @@ class TaskMaker {
     for (const std::string& label : task_.labels) {
       Ids ids = cut(text::label_text(options_.label_template, label));
       if (ids.empty()) throw InputError(fmt::format("the label '{}' has no tokens", label));
+      check_different(label, ids);
       task_.label_inputs.push_back(std::move(ids));
     }
   }

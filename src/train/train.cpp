@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "adapter/trained_writer.h"
 #include "model/model_data.h"
@@ -13,18 +14,19 @@
 #include "model/write_checkpoint.h"
 #include "nn/lower_states.h"
 #include "nn/sites.h"
+#include "train/job_check.h"
 #include "train/lora.h"
 #include "train/record.h"
+#include "train/schedule.h"
 #include "train/trainer.h"
 
 namespace weft::train {
 namespace {
 
+/// Of a name that check_job() let pass.
 c10::ScalarType dtype_of(const std::string& name) {
-  if (name == "float32") return c10::ScalarType::Float;
   if (name == "bfloat16") return c10::ScalarType::BFloat16;
-  if (name == "float16") return c10::ScalarType::Half;
-  throw UsageError(fmt::format("unknown dtype '{}'{}", name, suggestion(name, {"float32", "bfloat16", "float16"})));
+  return name == "float16" ? c10::ScalarType::Half : c10::ScalarType::Float;
 }
 
 const char* task_type_of(Objective objective) {
@@ -39,21 +41,6 @@ const char* task_type_of(Objective objective) {
 
 const char* bias_name(Bias bias) { return bias == Bias::kNone ? "none" : bias == Bias::kAll ? "all" : "lora_only"; }
 
-/// Everything before the first update that may be refused.
-void check_job(const model::BaseModel& model, const TrainJob& job) {
-  check_options(job.options);
-  dtype_of(job.dtype);
-  if (job.output.empty()) throw UsageError("no output: name the folder to write");
-  std::error_code ignored;
-  if (!job.force && std::filesystem::exists(job.output, ignored))
-    throw UsageError(fmt::format("{} exists; choose another output, or replace it with force", job.output.string()));
-  if (std::filesystem::equivalent(job.output, model.info().path, ignored))
-    throw UsageError(fmt::format("{} is the base model; choose another output", job.output.string()));
-  if (job.options.all_weights && job.start)
-    throw UsageError("an adapter to start from goes with training an adapter, not with all_weights");
-  if (!model.data().device.is_cpu()) throw UsageError("training runs on the CPU; use device cpu");
-}
-
 /// Beside the output, so that it is on the same disk.
 std::filesystem::path checkpoint_of(const std::filesystem::path& output) {
   std::filesystem::path out = output.lexically_normal();
@@ -64,6 +51,7 @@ std::filesystem::path checkpoint_of(const std::filesystem::path& output) {
 void write_adapter(const model::BaseModel& model, const TrainJob& job, const Task& task, LoraLeaves& lora,
                    const Value& record) {
   const LoraOptions& options = job.options.lora;
+  const auto name_of = [&](const std::string& module) { return name_in_class(model.info().family, module); };
   adapter::TrainedAdapter out;
   out.base_model = model.info().path.string();
   out.task_type = task_type_of(task.objective);
@@ -73,11 +61,13 @@ void write_adapter(const model::BaseModel& model, const TrainJob& job, const Tas
   out.dropout = options.dropout;
   out.bias = bias_name(options.bias);
   for (const nn::TrainableModule& module : lora.trainable().modules())
-    out.modules.push_back({module.name, module.a.detach(), module.b.detach().t(),
+    out.modules.push_back({name_of(module.name), module.a.detach(), module.b.detach().t(),
                            module.magnitude.defined() ? module.magnitude.detach() : Tensor()});
   for (const nn::TrainableBias& bias : lora.trainable().biases())
-    out.biases.emplace_back(bias.module + ".bias", bias.value.detach());
-  adapter::write_trained(job.output, out, model.info().modules, dtype_of(job.dtype), job.force, record);
+    out.biases.emplace_back(name_of(bias.module) + ".bias", bias.value.detach());
+  std::vector<std::string> all;
+  for (const std::string& module : model.info().modules) all.push_back(name_of(module));
+  adapter::write_trained(job.output, out, all, dtype_of(job.dtype), job.force, record);
 }
 
 struct Tasks {
@@ -103,7 +93,8 @@ Tasks tasks_of(const model::BaseModel& model, const text::Tokenizer& tokenizer, 
 bool keeps_lower_states(const TrainOptions& options, const Tasks& tasks, std::int64_t width) {
   constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
   const auto count = static_cast<double>(tasks.examples.count());
-  const double seen = options.steps > 0 ? static_cast<double>(options.steps * options.batch * options.accumulate)
+  const double seen = options.steps > 0 ? static_cast<double>(options.steps) * static_cast<double>(options.batch) *
+                                              static_cast<double>(options.accumulate)
                                         : options.epochs * count;
   std::int64_t tokens = 0;
   for (const Task* task : {&tasks.examples, tasks.check()}) {
@@ -155,6 +146,7 @@ TrainReport train_weights(const model::BaseModel& model, const TrainJob& job, co
 TrainReport train(const model::BaseModel& model, const text::Tokenizer& tokenizer, const TrainJob& job, Log& log) {
   check_job(model, job);
   const Tasks tasks = tasks_of(model, tokenizer, job, log);
+  check_options_fit(job, tasks.examples.objective, steps_of(job.options, tasks.examples.count()));
   TrainReport report =
       job.options.all_weights ? train_weights(model, job, tasks, log) : train_adapter(model, job, tasks, log);
   std::error_code ignored;

@@ -46,6 +46,15 @@ Value checks_value(const TrainReport& report) {
   throw FormatError(path.string(), what + "; remove the file to begin anew");
 }
 
+Loaded load_kept(const std::filesystem::path& path) {
+  try {
+    return load_checkpoint(path);
+  } catch (const FormatError& error) {
+    const std::string text = error.what();
+    damaged(path, text.substr(std::min(text.size(), error.path().size() + 2)));
+  }
+}
+
 double number_in(const Value& row, size_t index, const std::filesystem::path& path) {
   const auto number = index < row.list.size() ? row.list[index].number() : std::nullopt;
   if (!number) damaged(path, "its curve is not as it was saved");
@@ -126,6 +135,12 @@ void Trainer::diverged(const std::string& what) const {
   const std::string kept = saved_ > 0
                                ? fmt::format("the checkpoint of update {} is kept in {}", saved_, checkpoint_.string())
                                : "no checkpoint was saved yet";
+  // Before the first update nothing has been learned that could be wrong.
+  if (step_ == 0)
+    throw Error(
+        fmt::format("update 1: {} is not finite (NaN or Inf) before anything was learned: alpha is too large, "
+                    "temperature too small, or the base or the start is damaged",
+                    what));
   throw Error(
       fmt::format("update {}: {} is not finite (NaN or Inf): the training has diverged; lower learning_rate, "
                   "bound the gradient with clip, or lengthen warmup; {}",
@@ -139,6 +154,7 @@ void Trainer::update() {
   try {
     point.loss = accumulate(examples);
   } catch (const NonFiniteError& error) {
+    if (step_ == 0) throw;  // nothing has been learned yet: what was given is damaged
     diverged(fmt::format("the loss ({})", error.what()));
   }
   const c10::NoGradGuard no_gradients;
@@ -231,7 +247,7 @@ void Trainer::save() {
 void Trainer::resume() {
   std::error_code ignored;
   if (!std::filesystem::exists(checkpoint_, ignored)) return;
-  const Loaded kept = load_checkpoint(checkpoint_);
+  const Loaded kept = load_kept(checkpoint_);
   const Value* fingerprint = kept.state.is_map() ? kept.state.find("fingerprint") : nullptr;
   if (fingerprint == nullptr || fingerprint->scalar != fingerprint_)
     throw InputError(

@@ -148,6 +148,14 @@ TEST_CASE("adapter/trained_writer: the bare model's names for feature extraction
   REQUIRE(back.full_tensors().size() == 1);
   CHECK(back.full_tensors()[0].name == "encoder.layer.0.attention.self.query.bias");
   CHECK(says(back.keys().front(), "base_model.model.encoder.layer.0.attention.self.query"));
+  // The bare DistilBERT's own first component.
+  for (const std::string prefix : {"distilbert.", ""}) {
+    trained.biases.clear();
+    for (size_t i = 0; i < 2; ++i)
+      trained.modules[i].name = prefix + "transformer.layer." + std::to_string(i) + ".attention.q_lin";
+    write_trained(dir / "distil", trained, names_of(trained), at::kFloat, true, Value::make_map());
+    CHECK(Adapter::open(dir / "distil").modules()[0].name == "transformer.layer.0.attention.q_lin");
+  }
 }
 
 TEST_CASE("adapter/trained_writer: what cannot be written is refused by name and leaves nothing") {

@@ -136,6 +136,9 @@ TEST_CASE("eval/answers: metrics that do not fit the examples or the model") {
   CHECK(says(encoder.refused<InputError>(completions(encoder), {.metrics = {"exact_match"}}), "it is an encoder"));
   CHECK(says(encoder.refused<InputError>(choice_examples(encoder), {.max_tokens = 40}), "it is an encoder"));
   CHECK(says(causal.refused<UsageError>(completions(causal), {.max_new_tokens = -1}), "max_new_tokens -1"));
+  // Without a metric that compares answers none is generated.
+  CHECK(says(causal.refused<UsageError>(completions(causal), {.max_new_tokens = 4}), "max_new_tokens is of generated"));
+  CHECK(says(causal.refused<UsageError>(completions(causal), {.metrics = {"loss"}, .stop = {"x"}}), "stop is of"));
   CHECK(
       says(causal.refused<UsageError>(completions(causal), {.labels = {"a", "b"}}), "labels is for label similarity"));
 }

@@ -122,6 +122,9 @@ TEST_CASE("flow/dry_run: writes nothing and still finds what would fail") {
   fs::create_directories(dir / "there");
   job.output = dir / "there";
   CHECK(said().find("exists already") != std::string::npos);
+  job.base_model = (dir / "there" / "base").string(), job.force = true;
+  CHECK(said().find("would replace the base model") != std::string::npos);
+  job.base_model.clear(), job.force = false;
   weft::test::write_text(dir / "file", "x");
   job.output = dir / "file/out";
   CHECK(said().find("is not a folder") != std::string::npos);

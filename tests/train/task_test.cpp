@@ -89,6 +89,9 @@ TEST_CASE("train/task: labelled sets that cannot be learned are refused with the
   TaskMaking making("bert_sentence");
   CHECK(says(error_text<InputError>([&] { making.make("{\"text\": \"3\", \"label\": \"4\"}\n"); }), "one class"));
   CHECK(says(error_text<InputError>([&] { making.make("{\"text\": \"3\", \"label\": 1}\n"); }), "names"));
+  const std::string twins = error_text<InputError>(
+      [&] { making.make("{\"text\": \"3\", \"label\": \"4_5\"}\n{\"text\": \"3\", \"label\": \"4 5\"}\n"); });
+  CHECK(says(twins, "same tokens"));
   const std::string unknown = error_text<FormatError>([&] {
     making.make("{\"text\": \"3\", \"label\": \"40\"}\n{\"text\": \"3\", \"label\": \"42\"}\n", {"40", "41"});
   });
@@ -98,6 +101,14 @@ TEST_CASE("train/task: labelled sets that cannot be learned are refused with the
   CHECK(says(error_text<FormatError>(
                  [&] { making.make("{\"text\": \" \", \"label\": \"4\"}\n{\"text\": \"3\", \"label\": \"5\"}\n"); }),
              "no tokens"));
+}
+
+TEST_CASE("train/task: one class is refused with a head too, but may validate") {
+  TaskMaking making("bert");
+  const std::string label = making.info.labels.front();
+  const std::string lines = "{\"text\": \"3\", \"label\": \"" + label + "\"}\n";
+  CHECK(says(error_text<InputError>([&] { making.make(lines + lines); }), "one class"));
+  CHECK(making.make(lines, making.info.labels).count() == 1);
 }
 
 TEST_CASE("train/task: examples longer than learned positions are refused, or cut") {

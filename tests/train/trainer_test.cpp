@@ -151,7 +151,9 @@ TEST_CASE("train/trainer: the checkpoint of another training is refused") {
   CHECK(says(text, "another training"));
   tiny.job.options.learning_rate = 0.02;
   write_text(tiny.checkpoint(), "nonsense");
-  CHECK(says(error_text<weft::InputError>([&] { tiny.run(); }), tiny.checkpoint().string()));
+  const std::string broken = error_text<weft::InputError>([&] { tiny.run(); });
+  CHECK(says(broken, tiny.checkpoint().string()));
+  CHECK(says(broken, "remove the file to begin anew"));
   CHECK(!fs::exists(tiny.job.output));
 }
 
@@ -164,6 +166,18 @@ TEST_CASE("train/trainer: a training that diverges stops and keeps the last good
   CHECK(says(text, "is kept in " + tiny.checkpoint().string()));
   CHECK(fs::exists(tiny.checkpoint()));
   CHECK(!fs::exists(tiny.job.output));
+}
+
+TEST_CASE("train/trainer: a loss that is not finite before the first update is not blamed on the learning rate") {
+  TinyTraining tiny;
+  tiny.job.options.lora.alpha = 1e30, tiny.job.options.lora.rank = 1;
+  const TrainReport report = tiny.run();  // B is zero, and the gradient is clipped
+  CHECK(report.points.size() == 12);
+  TinyTraining long_one;
+  long_one.job.options.steps = 1000000;
+  CHECK(says(error_text<weft::UsageError>([&] { long_one.run(); }), "save_every"));
+  long_one.job.options.steps = 0, long_one.job.options.epochs = 1.0, long_one.job.options.warmup = 50;
+  CHECK(says(error_text<weft::UsageError>([&] { long_one.run(); }), "warmup"));
 }
 
 TEST_CASE("train/trainer: the best weights of the validation are kept, and patience ends a run") {
@@ -197,6 +211,23 @@ TEST_CASE("train/trainer: an adapter is the start of another") {
   tiny.job.options.lora.rank = 3;
   tiny.job.options.lora.targets = {"k_proj"};
   CHECK(says(error_text<weft::UsageError>([&] { tiny.run(); }), "q_proj"));
+}
+
+TEST_CASE("train/trainer: the checkpoint of a training from another start is refused") {
+  TinyTraining tiny;
+  tiny.run();
+  const fs::path first = tiny.job.output;
+  tiny.job.output = tiny.temp / "second";
+  tiny.job.start = weft::adapter::Adapter::open(first);
+  Interrupter interrupter(6);
+  CHECK_THROWS_AS(tiny.run(interrupter), std::runtime_error);
+  // The same tensors, read with another scale.
+  std::string config = bytes_of(first / "adapter_config.json");
+  const size_t at = config.find("\"lora_alpha\": 16");
+  REQUIRE(at != std::string::npos);
+  write_text(first / "adapter_config.json", config.replace(at, 16, "\"lora_alpha\": 17"));
+  tiny.job.start = weft::adapter::Adapter::open(first);
+  CHECK(says(error_text<weft::InputError>([&] { tiny.run(); }), "another training"));
 }
 
 TEST_CASE("train/trainer: targets and outputs that cannot be are refused before anything runs") {

@@ -62,7 +62,8 @@ struct TrainReport {
  *
  * While it runs, `OUT.training` beside the output holds the last checkpoint; a run with the same job finds it and goes
  * on to the same bytes as if it had not been stopped. It is removed when the output is in place.
- * @throws UsageError: options that contradict each other, an output that exists; InputError / FormatError with
+ * @throws UsageError: options that contradict each other or that this training would ignore, an output that exists,
+ * that cannot be replaced or that would replace an input, all before the first update; InputError / FormatError with
  *         `file:line`: examples that do not fit the model, a single class, nothing to score, a checkpoint of another
  *         job; Error: a loss or gradient that is not finite (the last good checkpoint stays), a full disk.
  */

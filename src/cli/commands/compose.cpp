@@ -27,8 +27,9 @@ void run_train_recipe(const std::string& recipe, const ComposeFlags& flags, Sess
 void run_evaluation_recipe(const std::string& recipe, const ComposeFlags& flags, Session& session) {
   if (flags.dry_run || flags.print_recipe || flags.force || !flags.memory.empty() || !flags.output.empty() ||
       !flags.dtype.empty())
-    throw UsageError("this recipe evaluates and writes nothing: only --threads, --json and -q go with it; weft eval "
-                     "RECIPE has more");
+    throw UsageError(
+        "this recipe evaluates and writes nothing: only --threads, --json and -q go with it; weft eval "
+        "RECIPE has more");
   run_eval_recipe(recipe, flags.threads, flags.json, flags.quiet, session);
 }
 

@@ -79,6 +79,7 @@ void apply_start(const TrainFlags& flags, flow::TrainRun& run) {
   if (!flags.weights_given) return;
   if (run.start.empty()) throw UsageError("--weights without --init: there is nothing to weigh");
   const Value list = recipe::parse_option("[" + flags.weights + "]", "--weights");
+  if (list.list.empty()) throw UsageError("--weights is empty; give one number per --init");
   run.start_weights.clear();
   for (const Value& item : list.list) {
     const auto number = item.number();
