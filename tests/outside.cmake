@@ -27,5 +27,5 @@ step("configuring" "${CMAKE_COMMAND}" -G Ninja -S "${SOURCE}/tests/${WAY}" -B "$
      "-DCMAKE_CXX_COMPILER=${COMPILER}" ${options})
 step("building" "${CMAKE_COMMAND}" --build "${work}/build")
 file(REMOVE_RECURSE "${work}/out")
-step("running" "${work}/build/consumer" "${SOURCE}/recipes/zoo" "${work}/out")
+step("running" "${work}/build/consumer" "${SOURCE}/recipes/zoo/adapters" "${work}/out")
 message("${output}")

@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const std::filesystem::path zoo = argv[1], out = argv[2];
 
-  const weft::adapter::Pool pool = weft::adapter::Pool::open({{zoo / "reverse", ""}, {zoo / "quote", ""}});
+  const weft::adapter::Pool pool = weft::adapter::Pool::open({{zoo / "reverse", ""}, {zoo / "upper", ""}});
   weft::merge::MergeSpec spec = weft::merge::find_method("linear").spec;
   spec.adapters.resize(2);
   spec.adapters[0].weight = 0.75;
