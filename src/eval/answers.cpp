@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "data/batches.h"
 #include "eval/answer_text.h"
-#include "eval/batches.h"
 #include "eval/score.h"
 #include "weft/model/generate.h"
 
@@ -82,7 +82,7 @@ void generate_answers(const model::BaseModel& model, const text::Tokenizer& toke
     std::vector<std::int64_t> costs;
     for (const size_t index : members) costs.push_back(lengths[index] + std::min(fresh, options.batch_tokens));
     generating.max_new_tokens = fresh;
-    for (const std::vector<size_t>& batch : make_batches(costs, options.batch_tokens)) {
+    for (const std::vector<size_t>& batch : data::make_batches(costs, options.batch_tokens)) {
       std::vector<size_t> indices;
       std::vector<std::string> part;
       for (const size_t at : batch) indices.push_back(members[at]), part.push_back(prompts[members[at]]);

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "eval/batches.h"
+#include "data/batches.h"
 #include "eval/token_store.h"
 #include "io/json.h"
 #include "text/encode_text.h"
@@ -103,7 +103,7 @@ Tensor embed(const model::BaseModel& model, const text::Tokenizer& tokenizer, st
   const Tensor out = at::zeros({total, model.info().width}, at::kFloat);
   std::int64_t done = 0;
   log.progress("embedding", 0, total, {});
-  for (const std::vector<size_t>& indices : make_batches(lengths, options.batch_tokens)) {
+  for (const std::vector<size_t>& indices : data::make_batches(lengths, options.batch_tokens)) {
     nn::Batch batch;
     std::vector<std::int64_t> rows;
     for (const size_t index : indices) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "data/batches.h"
 #include "eval/answers.h"
-#include "eval/batches.h"
 #include "eval/bootstrap.h"
 #include "eval/encode.h"
 #include "eval/score.h"
@@ -73,7 +73,7 @@ void score_likelihoods(const model::BaseModel& model, const data::Examples& exam
   std::int64_t done = 0;
   double nll = 0, tokens = 0;
   log.progress("evaluating", 0, total, {});
-  for (const std::vector<size_t>& batch : make_batches(encoded.lengths, batch_tokens)) {
+  for (const std::vector<size_t>& batch : data::make_batches(encoded.lengths, batch_tokens)) {
     scorer.score(batch);
     done += static_cast<std::int64_t>(batch.size());
     for (const size_t unit : batch) {

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "eval/batches.h"
+#include "data/batches.h"
 #include "eval/encode.h"
 #include "eval/score.h"
 #include "eval/token_store.h"
@@ -54,7 +54,7 @@ class SimilarityTexts {
 
   size_t cuts() const { return cuts_; }
   size_t first_cut() const { return first_cut_; }
-  std::vector<std::vector<size_t>> batches(std::int64_t budget) const { return make_batches(lengths_, budget); }
+  std::vector<std::vector<size_t>> batches(std::int64_t budget) const { return data::make_batches(lengths_, budget); }
 
   /// Embeddings [batch, width], float64 on the CPU.
   Tensor embed(const model::BaseModel& model, const model::Composition& composition,

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "data/batches.h"
+
 namespace weft::train {
 namespace {
 
@@ -54,18 +56,12 @@ Tensor similarity_loss(const model::BaseModel& model, const model::Composition& 
   return cross_entropy_sum(logits, right);
 }
 
-/// Neighbouring examples, by length, whose tokens add up to at most `budget`.
-std::vector<std::vector<std::int64_t>> batches_by_length(const Task& task, std::int64_t budget) {
-  std::vector<std::int64_t> order = counted_up_to(task.count());
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t x, std::int64_t y) { return task.length(x) > task.length(y); });
+/// The examples that run together in a validation.
+std::vector<std::vector<std::int64_t>> batches_of(const Task& task, std::int64_t budget) {
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t i = 0; i < task.count(); ++i) lengths.push_back(task.length(i));
   std::vector<std::vector<std::int64_t>> out;
-  std::int64_t used = 0;
-  for (const std::int64_t i : order) {
-    if (out.empty() || used + task.length(i) > budget) out.emplace_back(), used = 0;
-    out.back().push_back(i);
-    used += task.length(i);
-  }
+  for (const auto& batch : data::make_batches(lengths, budget)) out.emplace_back(batch.begin(), batch.end());
   return out;
 }
 
@@ -99,7 +95,7 @@ double mean_loss(const model::BaseModel& model, const model::Composition& compos
     of_labels = model.embed(labels, composition);
   }
   double sum = 0.0, count = 0.0;
-  for (const auto& batch : batches_by_length(task, batch_tokens)) {
+  for (const auto& batch : batches_of(task, batch_tokens)) {
     Tensor loss;
     if (of_labels.defined()) {
       const Tensor texts = model.embed(batch_of(task.inputs, batch), composition);

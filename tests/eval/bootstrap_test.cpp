@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "eval/batches.h"
 #include "eval/token_store.h"
 #include "support/error_text.h"
 
@@ -15,7 +14,6 @@ using weft::UsageError;
 using weft::data::Kind;
 using weft::eval::choose_metrics;
 using weft::eval::ExampleResult;
-using weft::eval::make_batches;
 using weft::eval::measure;
 using weft::eval::MetricValue;
 using weft::test::error_text;
@@ -107,14 +105,6 @@ TEST_CASE("eval/metrics: unknown, unfit and doubled ones are refused, saying why
   CHECK(says(error_text<UsageError>([] { choose_metrics({"perplexity"}, Kind::kLabel); }), "does not fit text/label"));
   CHECK(says(error_text<UsageError>([] { choose_metrics({"loss", "loss"}, Kind::kText); }), "given twice"));
   CHECK(choose_metrics({}, Kind::kCompletion).size() == 2);
-}
-
-TEST_CASE("eval/batches: within the budget, longest first, every index once") {
-  const std::vector<std::vector<size_t>> expected = {{2}, {0, 3}, {4, 1}};
-  CHECK(make_batches({5, 1, 20, 5, 4}, 10) == expected);
-  CHECK(make_batches({1, 1, 1}, 1).size() == 3);
-  CHECK(make_batches({1, 1, 1}, 3).size() == 1);
-  CHECK(make_batches({}, 3).empty());
 }
 
 TEST_CASE("eval/tokens: sequences come back as they were put in") {

@@ -1,10 +1,10 @@
-#include "eval/batches.h"
+#include "data/batches.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
 
-namespace weft::eval {
+namespace weft::data {
 
 std::vector<std::vector<size_t>> make_batches(const std::vector<std::int64_t>& lengths, std::int64_t budget) {
   std::vector<size_t> order(lengths.size());
@@ -23,4 +23,4 @@ std::vector<std::vector<size_t>> make_batches(const std::vector<std::int64_t>& l
   return out;
 }
 
-}  // namespace weft::eval
+}  // namespace weft::data

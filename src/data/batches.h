@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace weft::eval {
+namespace weft::data {
 
 /**
  * Batches of indices whose lengths add up to at most `budget`; what is longer is alone. Longest first: memory runs out
@@ -12,4 +12,4 @@ namespace weft::eval {
  */
 std::vector<std::vector<size_t>> make_batches(const std::vector<std::int64_t>& lengths, std::int64_t budget);
 
-}  // namespace weft::eval
+}  // namespace weft::data
