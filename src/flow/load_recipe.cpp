@@ -78,11 +78,7 @@ void read_output(const Value& value, const fs::path& path, ComposeJob& job) {
     if (!job.dtype.empty()) throw RecipeError(dtype->place, "dtype is said twice; keep the one under 'output'");
     read_dtype(*dtype, job);
   }
-  if (const Value* force = reader.take("force")) {
-    if (!force->boolean())
-      throw RecipeError(force->place, fmt::format("force is {}, expected true or false", force->describe()));
-    job.force = *force->boolean();
-  }
+  if (const Value* force = reader.take("force")) job.force = flag_of(*force, "force");
   reader.finish();
 }
 

@@ -13,7 +13,6 @@
 #include "model/parameters.h"
 #include "model/write_checkpoint.h"
 #include "nn/lower_states.h"
-#include "nn/sites.h"
 #include "train/job_check.h"
 #include "train/lora.h"
 #include "train/record.h"

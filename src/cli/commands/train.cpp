@@ -7,12 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/console.h"
-#include "cli/json_out.h"
-#include "cli/numbers.h"
 #include "cli/session.h"
 #include "cli/sources.h"
-#include "cli/table.h"
 #include "cli/training.h"
 #include "weft/recipe/recipe.h"
 
@@ -142,7 +138,7 @@ void add_train(CLI::App& root, Session& session) {
       "Examples:\n"
       "  weft train --base models/llama --data task.jsonl --rank 8 --targets q_proj,v_proj --epochs 3 -o zoo/task\n"
       "  weft train --base models/minilm --data train.jsonl --validation dev.jsonl --layers 3,4,5 --steps 100 -o out\n"
-      "  weft train --base models/llama --data few.jsonl --init zoo/reverse --init zoo/quote --steps 30 -o zoo/both");
+      "  weft train --base models/llama --data few.jsonl --init zoo/reverse --init zoo/upper --steps 30 -o zoo/both");
   command->callback([flags, &session] { run_training(run_of(*flags), *flags, session); });
 }
 
