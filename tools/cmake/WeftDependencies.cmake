@@ -1,5 +1,5 @@
 # The libraries that Weft links, as imported targets: weft::torch, weft::yaml, weft::pcre2, weft::utf8proc,
-# weft::sentencepiece. Installed beside weft-config.cmake, because users of a static libweft link the same libraries.
+# weft::sentencepiece, weft::nlopt. Installed beside weft-config.cmake, because users of a static libweft link the same libraries.
 
 # Tested with 2.13.0; an older one than this is refused.
 set(WEFT_TORCH_OLDEST 2.13.0)
@@ -126,4 +126,9 @@ endfunction()
 function(weft_find_text_libraries)
   weft_find_plain(utf8proc utf8proc.h utf8proc libutf8proc-dev)
   weft_find_plain(sentencepiece sentencepiece_processor.h sentencepiece libsentencepiece-dev)
+endfunction()
+
+# Optimisers that look at scores alone.
+function(weft_find_nlopt)
+  weft_find_plain(nlopt nlopt.h nlopt libnlopt-dev)
 endfunction()
