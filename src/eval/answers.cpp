@@ -10,7 +10,6 @@
 
 #include "data/batches.h"
 #include "eval/answer_text.h"
-#include "eval/score.h"
 #include "weft/model/generate.h"
 
 namespace weft::eval {
@@ -50,46 +49,52 @@ void warn_of_stops(const data::Examples& examples, const std::vector<std::string
   }
 }
 
-/// Examples by how many new tokens they get: learned positions end, and what fits is each prompt's own.
-std::map<std::int64_t, std::vector<size_t>> by_new_tokens(const std::vector<std::int64_t>& prompts, std::int64_t most,
-                                                          bool asked, const model::ModelInfo& info) {
-  const bool clip = !asked && info.positions_end && info.kind == model::Kind::kCausal;
-  std::map<std::int64_t, std::vector<size_t>> out;
-  for (size_t i = 0; i < prompts.size(); ++i)
-    out[clip ? std::clamp<std::int64_t>(info.positions - prompts[i], 1, most) : most].push_back(i);
-  return out;
-}
-
 }  // namespace
 
-void generate_answers(const model::BaseModel& model, const text::Tokenizer& tokenizer, const data::Examples& examples,
-                      const model::Composition& composition, const EvalOptions& options, Log& log,
-                      std::vector<ExampleResult>& results) {
+AnswerGenerator::AnswerGenerator(const model::BaseModel& model, const text::Tokenizer& tokenizer,
+                                 const data::Examples& examples, const EvalOptions& options, Log& log)
+    : model_(model), tokenizer_(tokenizer), examples_(examples), options_(options) {
   warn_of_stops(examples, options.stop, log);
   const bool asked = options.max_new_tokens > 0;
-  const std::int64_t most = asked ? options.max_new_tokens : longest_answer(tokenizer, examples, options.threads);
+  most_ = asked ? options.max_new_tokens : longest_answer(tokenizer, examples, options.threads);
+  clip_ = !asked && model.info().positions_end && model.info().kind == model::Kind::kCausal;
   std::vector<std::string> prompts;
   for (const data::Example& example : examples.list) prompts.push_back(example.text);
-  std::vector<std::int64_t> lengths;
   for (const auto& ids : tokenizer.encode_all(prompts, true, options.threads))
-    lengths.push_back(static_cast<std::int64_t>(ids.size()));
+    lengths_.push_back(static_cast<std::int64_t>(ids.size()));
+}
+
+/// Learned positions end, and what fits is each prompt's own.
+std::int64_t AnswerGenerator::fresh(size_t example) const {
+  return clip_ ? std::clamp<std::int64_t>(model_.info().positions - lengths_[example], 1, most_) : most_;
+}
+
+std::int64_t AnswerGenerator::tokens(size_t example) const { return lengths_[example] + fresh(example); }
+
+void AnswerGenerator::run(const std::vector<size_t>& part, const model::Composition& composition,
+                          const ResultTable& results, size_t candidate, Log& log) const {
+  std::map<std::int64_t, std::vector<size_t>> by_new_tokens;
+  for (const size_t example : part) by_new_tokens[fresh(example)].push_back(example);
   model::GenerateOptions generating;
-  generating.stop = options.stop;
-  const auto total = static_cast<std::int64_t>(prompts.size());
+  generating.stop = options_.stop;
+  const auto total = static_cast<std::int64_t>(part.size());
   std::int64_t done = 0;
   log.progress("answering", 0, total, {});
-  for (const auto& [fresh, members] : by_new_tokens(lengths, most, asked, model.info())) {
+  for (const auto& [new_tokens, members] : by_new_tokens) {
     std::vector<std::int64_t> costs;
-    for (const size_t index : members) costs.push_back(lengths[index] + std::min(fresh, options.batch_tokens));
-    generating.max_new_tokens = fresh;
-    for (const std::vector<size_t>& batch : data::make_batches(costs, options.batch_tokens)) {
+    for (const size_t index : members) costs.push_back(lengths_[index] + std::min(new_tokens, options_.batch_tokens));
+    generating.max_new_tokens = new_tokens;
+    for (const std::vector<size_t>& batch : data::make_batches(costs, options_.batch_tokens)) {
       std::vector<size_t> indices;
-      std::vector<std::string> part;
-      for (const size_t at : batch) indices.push_back(members[at]), part.push_back(prompts[members[at]]);
-      generating.batch = static_cast<std::int64_t>(part.size());
-      naming_lines(examples, indices, [&] {
-        std::vector<model::Generation> found = model::generate(model, tokenizer, part, generating, composition);
-        for (size_t i = 0; i < found.size(); ++i) results[indices[i]].answer = std::move(found[i].text);
+      std::vector<std::string> prompts;
+      for (const size_t at : batch) {
+        indices.push_back(members[at]);
+        prompts.push_back(examples_.list[members[at]].text);
+      }
+      generating.batch = static_cast<std::int64_t>(prompts.size());
+      naming_lines(examples_, indices, [&] {
+        auto found = model::generate(model_, tokenizer_, prompts, generating, composition);
+        for (size_t i = 0; i < found.size(); ++i) results.at(candidate, indices[i]).answer = std::move(found[i].text);
       });
       done += static_cast<std::int64_t>(indices.size());
       log.progress("answering", done, total, {});

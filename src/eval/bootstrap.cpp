@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "eval/metric_sums.h"
 #include "weft/core/parallel.h"
 #include "weft/core/random.h"
 
@@ -23,7 +24,7 @@ class TermTable {
             const std::vector<ExampleResult>& results, size_t labels) {
     for (const Metric& metric : metrics) {
       begins_.push_back(width_);
-      width_ += metric.sums != nullptr ? metric.sums(labels) : 2;
+      width_ += sums_of(metric, labels);
     }
     begins_.push_back(width_);
     for (size_t i = 0; i < results.size(); ++i) {
@@ -41,16 +42,13 @@ class TermTable {
 
   double finish(const Metric& metric, size_t index, const std::vector<double>& sums) const {
     const std::span<const double> own(sums.data() + begins_[index], begins_[index + 1] - begins_[index]);
-    return metric.finish != nullptr ? metric.finish(own) : own[0] / own[1];
+    return finish_metric(metric, own);
   }
 
  private:
   void append(const Metric& metric, size_t begin, const data::Example& example, const ExampleResult& result) {
     const size_t first = terms_.size();
-    if (metric.terms != nullptr)
-      metric.terms(result, terms_);
-    else
-      terms_.insert(terms_.end(), {{0, metric.judge(example, result).score}, {1, 1.0}});
+    append_terms(metric, example, result, terms_);
     for (size_t k = first; k < terms_.size(); ++k) terms_[k].sum += begin;
   }
 

@@ -54,20 +54,24 @@ std::string label_suggestion(const std::string& label, const std::vector<std::st
 class ExampleEncoder {
  public:
   ExampleEncoder(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer,
-                 bool all_choices)
+                 bool all_choices, bool append_end)
       : examples_(examples),
         info_(info),
         tokenizer_(tokenizer),
         all_choices_(all_choices),
-        bare_(tokenizer.encode("", true).size()) {}
+        bare_(tokenizer.encode("", true).size()) {
+    if (append_end) find_end();
+  }
 
   /// Safe from several threads.
   RawIds tokenise(const data::Example& example) const {
     RawIds out;
     out.text = tokenizer_.encode(example.text, true);
-    for (const size_t choice : choices_of(example))
-      out.completions.push_back(tokenizer_.encode(
+    for (const size_t choice : choices_of(example)) {
+      Ids& ids = out.completions.emplace_back(tokenizer_.encode(
           examples_.kind == data::Kind::kChoice ? example.choices[choice] : example.completion, is_seq2seq()));
+      if (end_ >= 0 && !ids.empty() && ids.back() != end_) ids.push_back(end_);
+    }
     return out;
   }
 
@@ -102,6 +106,19 @@ class ExampleEncoder {
   }
 
  private:
+  void find_end() {
+    const bool answers = examples_.kind == data::Kind::kCompletion || examples_.kind == data::Kind::kChoice;
+    if (info_.kind != model::Kind::kCausal || !answers)
+      throw UsageError(fmt::format("append_end is for the completions of causal models; {} has {} examples for {}",
+                                   examples_.file.string(), data::kind_name(examples_.kind), info_.architecture));
+    if (!info_.end_tokens.empty())
+      end_ = info_.end_tokens.front();
+    else if (tokenizer_.eos())
+      end_ = *tokenizer_.eos();
+    else
+      throw UsageError(fmt::format("append_end: {} has no end token", info_.path.string()));
+  }
+
   bool is_seq2seq() const { return info_.kind == model::Kind::kSeq2Seq; }
 
   [[noreturn]] void refuse(size_t index, const std::string& why) const {
@@ -150,7 +167,8 @@ class ExampleEncoder {
   const model::ModelInfo& info_;
   const text::Tokenizer& tokenizer_;
   bool all_choices_;
-  size_t bare_;  ///< special tokens that the tokenizer puts around an empty text
+  std::int64_t end_ = -1;  ///< follows completions; -1: nothing does
+  size_t bare_;            ///< special tokens that the tokenizer puts around an empty text
   size_t too_long_ = 0, longest_at_ = 0, last_counted_ = SIZE_MAX;
   std::int64_t longest_ = 0;
 };
@@ -173,15 +191,15 @@ size_t find_label(const data::Examples& examples, size_t index, const std::vecto
 }
 
 Encoded encode(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer,
-               bool all_choices, int threads, Log& log) {
+               bool all_choices, const EvalOptions& options, Log& log) {
   check_examples_suit(examples, info);
-  ExampleEncoder encoder(examples, info, tokenizer, all_choices);
+  ExampleEncoder encoder(examples, info, tokenizer, all_choices, options.append_end);
   Encoded out;
   const size_t count = examples.list.size();
   for (size_t begin = 0; begin < count; begin += kExamplesAtOnce) {
     log.progress("tokenising", static_cast<std::int64_t>(begin), static_cast<std::int64_t>(count), {});
     std::vector<RawIds> raw(std::min(kExamplesAtOnce, count - begin));
-    parallel_for(static_cast<std::int64_t>(raw.size()), threads, [&](std::int64_t i) {
+    parallel_for(static_cast<std::int64_t>(raw.size()), options.threads, [&](std::int64_t i) {
       raw[static_cast<size_t>(i)] = encoder.tokenise(examples.list[begin + static_cast<size_t>(i)]);
     });
     for (size_t i = 0; i < raw.size(); ++i) encoder.append(begin + i, raw[i], out);

@@ -8,6 +8,7 @@
 #include "eval/token_store.h"
 #include "weft/core/log.h"
 #include "weft/data/examples.h"
+#include "weft/eval/evaluate.h"
 #include "weft/model/model.h"
 #include "weft/text/tokenizer.h"
 
@@ -30,13 +31,13 @@ struct Encoded {
 
 /**
  * Tokenises all examples for a model that predicts tokens or has a classification head. `all_choices`: not the right
- * one alone.
+ * one alone. Of `options`: append_end and threads.
  * @throws FormatError with `file:line` when there is nothing to read or to score, or a label that the model does not
  *         have; InputError when the examples do not suit the model, with `file:line` when one is longer than learned
  *         positions. Examples longer than other positions: a warning.
  */
 Encoded encode(const data::Examples& examples, const model::ModelInfo& info, const text::Tokenizer& tokenizer,
-               bool all_choices, int threads, Log& log);
+               bool all_choices, const EvalOptions& options, Log& log);
 
 /// The index of an example's label among `labels`. @throws FormatError with `file:line` when it is none of `owner`'s.
 size_t find_label(const data::Examples& examples, size_t index, const std::vector<std::string>& labels,

@@ -99,10 +99,13 @@ std::vector<Option> scoring_options() {
 }
 
 std::vector<Option> running_options() {
+  Field append_end = text_field("append_end", "false", "completions of causal models: score the end token too");
+  append_end.type = Field::Type::kBoolean;
   return {
       {number_field("max_new_tokens", Field::Type::kInteger, "0", 0,
                     "of a generated answer, at most; 0: a few more than the longest right one"),
        false, [](EvalOptions& o, const Value& v, const Field& f) { o.max_new_tokens = integer_of(f, v); }},
+      {append_end, false, [](EvalOptions& o, const Value& v, const Field& f) { o.append_end = boolean_of(f, v); }},
       {text_field("stop", "a newline", "texts before which a generated answer ends"), true, set_stop},
       {number_field("seed", Field::Type::kInteger, "0", 0, "of the resamples"), false,
        [](EvalOptions& o, const Value& v, const Field& f) { o.seed = static_cast<std::uint64_t>(integer_of(f, v)); }},

@@ -20,7 +20,7 @@ double uniform_of_step(const Philox& random, std::uint64_t sequence, std::uint64
 }
 
 [[noreturn]] void refuse_logits(std::string_view what) {
-  throw InputError(
+  throw NonFiniteError(
       fmt::format("the model's logits are {}; the weights or an adapter are broken or out of range", what));
 }
 

@@ -31,6 +31,9 @@ struct EvalOptions {
   /// Of a generated answer. 0: eight more than the longest right answer of the file has, or what learned positions
   /// leave room for.
   std::int64_t max_new_tokens = 0;
+  /// Completions and choices of causal models: the end token that follows an answer is scored too, as it is learned in
+  /// training. Refused elsewhere.
+  bool append_end = false;
   std::vector<std::string> stop = {"\n"};  ///< a generated answer ends before one of these; not counted as part of it
   Log* log = nullptr;                      ///< nullptr: silent
 };

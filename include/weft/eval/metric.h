@@ -48,6 +48,8 @@ struct Metric {
   std::string_view doc;         ///< one line
   std::string_view other_name;  ///< what lm-evaluation-harness calls it, where it has it; may be used instead
 
+  bool lower_is_better = false;  ///< else a higher one is
+
   /// What a model has to do for it.
   enum class Needs {
     kLikelihood,  ///< nothing but the negative log-likelihood of what is right
