@@ -159,6 +159,8 @@ std::vector<std::string> idle_options(const MergeSpec& spec) {
   if (spec.sparsify != Sparsify::kRandom && spec.seed != 0)
     out.emplace_back("seed has no effect: sparsify is not random");
   if (!elects && spec.vote == Vote::kWeighted) out.emplace_back("vote has no effect: consensus is none");
+  if (spec.space != Space::kFactors && spec.factor_weights == FactorWeights::kWhole)
+    out.emplace_back("factor_weights has no effect: space is not factors");
   if (spec.combine != Combine::kMean && spec.divisor == Divisor::kWeight)
     out.emplace_back("divisor has no effect: combine is not mean");
   const bool counts = spec.normalize || (spec.combine == Combine::kMean && !elects);

@@ -85,6 +85,12 @@ FactorResult merge_in_factor_space(const std::vector<Part>& parts, const BlockCo
     const Share& share = context.coefficients.shares[i];
     const double c = share.weight * u.scale;
     const double root = std::sqrt(std::fabs(c)), by = std::sqrt(std::fabs(share.weight));
+    if (context.spec.factor_weights == FactorWeights::kWhole) {  // (Σ w s B)(Σ w A)
+      const double part = std::fabs(share.weight);
+      a_sides.push_back({u.a.to(at::kFloat).contiguous(), share.weight, share.density, part, parts[i].key + ".A"});
+      b_sides.push_back({u.b.to(at::kFloat).contiguous(), c, share.density, part, parts[i].key + ".B"});
+      continue;
+    }
     a_sides.push_back(
         {u.a.to(at::kFloat).contiguous(), std::copysign(root, c), share.density, by, parts[i].key + ".A"});
     b_sides.push_back({u.b.to(at::kFloat).contiguous(), root, share.density, by, parts[i].key + ".B"});

@@ -65,6 +65,8 @@ std::vector<Field> make_fields() {
                           "signs are elected by the updates as they are (PEFT), or times their weights (mergekit)"));
   f.push_back(plain_field("divisor", Type::kChoice, "count", {"count", "weight"},
                           "mean divides by how many take part (PEFT), or by the sum of their |weights| (mergekit)"));
+  f.push_back(plain_field("factor_weights", Type::kChoice, "root", {"root", "whole"},
+                          "space factors: A and B each take the root of the weight (PEFT), or all of it (LoRAHub)"));
   f.push_back(plain_field("seed", Type::kInteger, "0", {}, "seed of random sparsification"));
   f.push_back(plain_field("full_tensors", Type::kText, "refuse", {},
                           "heads, biases and token rows of several adapters: refuse | from:NAME | mean | drop"));

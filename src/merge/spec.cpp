@@ -50,6 +50,8 @@ void set_option(MergeSpec& spec, const std::string& key, const Value& value, con
     spec.vote = static_cast<Vote>(choice_of(f, value));
   else if (key == "divisor")
     spec.divisor = static_cast<Divisor>(choice_of(f, value));
+  else if (key == "factor_weights")
+    spec.factor_weights = static_cast<FactorWeights>(choice_of(f, value));
   else if (key == "seed")
     spec.seed = integer_of(f, value);
   else if (key == "full_tensors")
@@ -87,6 +89,7 @@ Value options_of(const MergeSpec& spec, bool all) {
     v.set("missing", choice("missing", static_cast<int>(s.missing)));
     v.set("vote", choice("vote", static_cast<int>(s.vote)));
     v.set("divisor", choice("divisor", static_cast<int>(s.divisor)));
+    v.set("factor_weights", choice("factor_weights", static_cast<int>(s.factor_weights)));
     v.set("seed", Value::of_int(s.seed));
     v.set("full_tensors", Value::of(s.full_tensors));
     return v;

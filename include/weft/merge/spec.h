@@ -50,6 +50,7 @@ enum class Combine { kSum, kMean };
 enum class Missing { kZero, kRenormalize };
 enum class Vote { kUnweighted, kWeighted };
 enum class Divisor { kCount, kWeight };
+enum class FactorWeights { kRoot, kWhole };
 
 /// Per-adapter options; a module takes the first of: the adapter's own, the recipe's, the default.
 struct AdapterSpec {
@@ -76,6 +77,9 @@ struct MergeSpec {
   Missing missing = Missing::kZero;   ///< an adapter without the module: a zero update, or not counted
   Vote vote = Vote::kUnweighted;      ///< sign election on the updates as they are (PEFT) or weighted (mergekit)
   Divisor divisor = Divisor::kCount;  ///< mean divides by how many agree (PEFT) or by the sum of |weights| that agree
+  /// Space factors: each factor takes the root of the weight (PEFT), or all of it (LoRAHub, arXiv 2307.13269: one
+  /// adapter then counts by its weight squared, whatever the sign).
+  FactorWeights factor_weights = FactorWeights::kRoot;
   std::int64_t seed = 0;
   std::string full_tensors = "refuse";  ///< refuse | from:NAME | mean | drop
   bool peft = false;                    ///< a peft_* preset: factor-wise cross terms are reported as a warning
