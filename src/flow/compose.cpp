@@ -116,6 +116,8 @@ Value provenance_of(const ComposeJob& job, const ComposeReport& report) {
   out.set("recipe", std::move(recipe));
   out.set("method", Value::text(job.spec.method));
   out.set("measured", measured_facts(report.merge));
+  if (job.record.is_map())
+    for (const auto& [key, value] : job.record.map) out.set(key, value);
   out.set("warnings", std::move(warnings));
   return out;
 }

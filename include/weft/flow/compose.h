@@ -20,6 +20,7 @@ struct ComposeJob {
   std::string dtype;  ///< empty: the inputs', float32 when they differ
   bool force = false;
   std::string recipe;                 ///< the recipe's path, if any; only for messages
+  Value record = {};                  ///< a map whose entries are added to `weft.json`; null: none
   std::vector<std::string> warnings;  ///< remarks from reading the recipe; compose() reports them with its own
 };
 

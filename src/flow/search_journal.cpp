@@ -1,0 +1,146 @@
+#include "flow/search_journal.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "core/staged.h"
+#include "io/json.h"
+#include "weft/core/error.h"
+#include "weft/core/value.h"
+
+namespace weft::flow {
+
+namespace {
+
+constexpr size_t kMostJournal = size_t{1} << 31;
+
+/// JSON has no NaN.
+Value journal_number(double number) { return std::isfinite(number) ? Value::of(number) : Value(); }
+
+Value number_list(const search::Point& numbers) {
+  Value out = Value::make_list();
+  for (const double number : numbers) out.list.push_back(journal_number(number));
+  return out;
+}
+
+double read_number(const Value& value, const std::string& where) {
+  if (value.is_null()) return std::nan("");
+  const auto number = value.number();
+  if (!number) throw FormatError(where, fmt::format("{} in place of a number", value.describe()));
+  return *number;
+}
+
+search::Point read_numbers(const Value* value, const std::string& where) {
+  if (value == nullptr || !value->is_list()) throw FormatError(where, "a list of numbers is missing");
+  search::Point out;
+  for (const Value& item : value->list) out.push_back(read_number(item, where));
+  return out;
+}
+
+Value answer_value(const Answer& answer) {
+  Value out = Value::make_map();
+  out.set("score", journal_number(answer.score));
+  if (answer.held_out) out.set("held_out", journal_number(*answer.held_out));
+  if (!answer.gradient.empty()) out.set("gradient", number_list(answer.gradient));
+  return out;
+}
+
+Answer read_answer(const Value& value, const std::string& where) {
+  const Value* score = value.is_map() ? value.find("score") : nullptr;
+  if (score == nullptr) throw FormatError(where, "an evaluation without a score");
+  Answer out;
+  out.score = read_number(*score, where);
+  if (const Value* held = value.find("held_out")) out.held_out = read_number(*held, where);
+  if (const Value* gradient = value.find("gradient")) out.gradient = read_numbers(gradient, where);
+  return out;
+}
+
+}  // namespace
+
+std::string Answer::text() const { return io::to_json(answer_value(*this), -1); }
+
+Answer Answer::parse(const std::string& text, const std::string& where) {
+  return read_answer(io::parse_json(text, where), where);
+}
+
+std::string JournalEntry::text() const {
+  Value line = Value::make_map();
+  line.set("phase", Value::text(phase));
+  line.set("point", number_list(point));
+  const Value numbers = answer_value(answer);
+  for (const auto& [key, value] : numbers.map) line.set(key, value);
+  return io::to_json(line, -1);
+}
+
+JournalEntry JournalEntry::parse(const std::string& text, const std::string& where) {
+  const Value value = io::parse_json(text, where);
+  JournalEntry out;
+  out.answer = read_answer(value, where);
+  out.point = read_numbers(value.find("point"), where);
+  if (const Value* phase = value.find("phase")) out.phase = phase->scalar;
+  return out;
+}
+
+Journal::Journal(std::filesystem::path path, std::string fingerprint) : path_(std::move(path)) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path_, ignored)) read(fingerprint);
+  std::filesystem::create_directories(path_.parent_path(), ignored);
+  const bool fresh = !std::filesystem::exists(path_, ignored) || std::filesystem::file_size(path_, ignored) == 0;
+  out_.open(path_, std::ios::app | std::ios::binary);
+  if (fresh) {
+    Value head = Value::make_map();
+    head.set("weft_search", Value::of_int(1));
+    head.set("job", Value::text(fingerprint));
+    out_ << io::to_json(head, -1) << "\n" << std::flush;
+  }
+  if (!out_) throw Error(fmt::format("{}: cannot write the journal of the search", path_.string()));
+}
+
+void Journal::check_head(const std::string& text, const std::string& where, const std::string& fingerprint) const {
+  const Value value = io::parse_json(text, where);
+  const Value* job = value.is_map() ? value.find("job") : nullptr;
+  if (job == nullptr || value.find("weft_search") == nullptr)
+    throw FormatError(where, "is no journal of a search; move it away");
+  if (job->scalar != fingerprint)
+    throw InputError(
+        fmt::format("{}: belongs to a search with other inputs or options; finish that one, or delete the "
+                    "journal to begin anew",
+                    path_.string()));
+}
+
+void Journal::read(const std::string& fingerprint) {
+  const std::string text = read_file(path_, kMostJournal);
+  size_t begin = 0, whole = 0;
+  for (size_t line = 1; begin < text.size(); ++line) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;  // cut short: that evaluation is made again
+    const std::string where = fmt::format("{}:{}", path_.string(), line);
+    const std::string content = text.substr(begin, end - begin);
+    if (line == 1)
+      check_head(content, where, fingerprint);
+    else
+      entries_.push_back(JournalEntry::parse(content, where));
+    begin = whole = end + 1;
+  }
+  if (whole < text.size()) {
+    std::error_code failed;
+    std::filesystem::resize_file(path_, whole, failed);
+    if (failed) throw Error(fmt::format("{}: cannot be written: {}", path_.string(), failed.message()));
+  }
+}
+
+void Journal::add(const JournalEntry& entry) {
+  out_ << entry.text() << "\n" << std::flush;
+  if (!out_) throw Error(fmt::format("{}: cannot add to the journal; the disk may be full", path_.string()));
+}
+
+void Journal::remove() {
+  out_.close();
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+}
+
+}  // namespace weft::flow
