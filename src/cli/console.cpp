@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 constexpr auto kLineEvery = std::chrono::seconds(5);
-constexpr size_t kBarCells = 24;
+constexpr size_t kBarCells = 24, kFewestCells = 6;
 
 size_t terminal_width() {
   winsize size{};
@@ -83,11 +83,14 @@ void Console::clear_bar() {
 
 void Console::draw_bar(std::string_view what, std::int64_t done, std::int64_t total, std::string_view now) {
   const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
-  const size_t full = kBarCells * static_cast<size_t>(done) / static_cast<size_t>(total);
-  std::string line =
-      fmt::format("{} [{}{}] {}/{} {}  {}", what, std::string(full, '#'), std::string(kBarCells - full, '.'), done,
-                  total, remaining_time(elapsed, done - first_, total - first_), printable(now));
-  line.resize(std::min(line.size(), terminal_width() - 1));
+  const std::string tail = fmt::format("] {}/{} {}  {}", done, total,
+                                       remaining_time(elapsed, done - first_, total - first_), printable(now));
+  // The bar gives way to what is said behind it.
+  const size_t width = terminal_width() - 1, others = what.size() + 2 + tail.size();
+  const size_t cells = std::clamp(width > others ? width - others : 0, kFewestCells, kBarCells);
+  const size_t full = cells * static_cast<size_t>(done) / static_cast<size_t>(total);
+  std::string line = fmt::format("{} [{}{}{}", what, std::string(full, '#'), std::string(cells - full, '.'), tail);
+  line.resize(std::min(line.size(), width));
   session_.err << "\r\033[K" << line << std::flush;
   bar_shown_ = true;
 }

@@ -4,8 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
 
+#include "cli/search_summary.h"
 #include "cli/table.h"
+#include "io/json.h"
 #include "io/tensor_file.h"
 
 namespace weft::cli {
@@ -14,6 +20,7 @@ namespace {
 
 constexpr size_t kWidestMatrix = 12;  // larger pools show their most similar pairs instead
 constexpr size_t kMostPairs = 10;
+constexpr size_t kLargestRecord = size_t{64} << 20;
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
@@ -120,6 +127,13 @@ void print_nearest_pairs(const Inspection& inspection, std::ostream& out) {
   out << "\n" << table.text();
 }
 
+void print_search(const adapter::Adapter& member, const Value& record, std::ostream& out) {
+  const std::optional<SearchSummary> summary = summary_of(record);
+  if (!summary) return;
+  out << "\n" << (member.info().name.empty() ? "search" : printable(member.info().name)) << "\n";
+  print_summary(*summary, out);
+}
+
 void print_pool(const Inspection& inspection, std::ostream& out) {
   const auto& modules = inspection.pool.modules();
   const auto common = std::count_if(modules.begin(), modules.end(), [&](const adapter::PoolModule& module) {
@@ -176,6 +190,7 @@ std::vector<std::string> inspection_warnings(const Inspection& inspection) {
     add(info.name, info.warnings);
     if (inspection.report != nullptr) add(info.name, inspection.report->adapters[i].warnings);
   }
+  add("", inspection.unreadable);
   add("", inspection.pool.warnings());
   if (inspection.report != nullptr) add("", inspection.report->warnings);
   std::vector<std::string> once;
@@ -184,9 +199,28 @@ std::vector<std::string> inspection_warnings(const Inspection& inspection) {
   return once;
 }
 
+void read_searches(Inspection& inspection) {
+  for (const adapter::Adapter& member : inspection.pool.adapters()) {
+    Value found;
+    std::error_code ignored;
+    const std::filesystem::path record = member.info().path / "weft.json";
+    if (std::filesystem::is_regular_file(record, ignored)) {
+      try {
+        const Value whole = io::read_json(record, kLargestRecord);
+        const Value* search = whole.is_map() ? whole.find("search") : nullptr;
+        if (search != nullptr && search->is_map()) found = *search;
+      } catch (const InputError& error) {
+        inspection.unreadable.emplace_back(error.what());
+      }
+    }
+    inspection.searches.push_back(std::move(found));
+  }
+}
+
 void print_inspection(const Inspection& inspection, std::ostream& out) {
   print_adapters(inspection, out);
   const auto& members = inspection.pool.adapters();
+  for (size_t i = 0; i < inspection.searches.size(); ++i) print_search(members[i], inspection.searches[i], out);
   for (size_t i = 0; inspection.modules && i < members.size(); ++i)
     print_modules(members[i], inspection.report != nullptr ? &inspection.report->adapters[i] : nullptr, out);
   if (members.size() > 1) print_pool(inspection, out);

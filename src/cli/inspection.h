@@ -1,9 +1,12 @@
 #pragma once
 
 #include <ostream>
+#include <string>
+#include <vector>
 
 #include "weft/adapter/inspect.h"
 #include "weft/adapter/pool.h"
+#include "weft/core/value.h"
 
 namespace weft::cli {
 
@@ -12,8 +15,12 @@ struct Inspection {
   const adapter::Pool& pool;
   const adapter::PoolReport* report = nullptr;  ///< nullptr: headers only
   bool modules = false;                         ///< list every module
+  std::vector<Value> searches = {};             ///< per adapter: `search` of its weft.json, null where there is none
+  std::vector<std::string> unreadable = {};     ///< what is wrong with a weft.json
 };
 
+/// Reads what the adapters' `weft.json` say of a search.
+void read_searches(Inspection& inspection);
 /// Tables for people.
 void print_inspection(const Inspection& inspection, std::ostream& out);
 /// The same and more as JSON.

@@ -43,7 +43,7 @@ Value full_tensors_json(const adapter::Adapter& adapter) {
   return out;
 }
 
-Value adapter_json(const adapter::Adapter& adapter, const adapter::AdapterReport* report) {
+Value adapter_json(const adapter::Adapter& adapter, const adapter::AdapterReport* report, const Value& search) {
   const adapter::AdapterInfo& info = adapter.info();
   Value modules = Value::make_list();
   for (size_t i = 0; i < adapter.modules().size(); ++i) {
@@ -67,6 +67,7 @@ Value adapter_json(const adapter::Adapter& adapter, const adapter::AdapterReport
   if (!info.needs_base.empty()) out.set("needs_base", Value::text(info.needs_base));
   out.set("modules", std::move(modules));
   out.set("full_tensors", full_tensors_json(adapter));
+  if (!search.is_null()) out.set("search", search);
   out.set("warnings", json_texts(warnings));
   return out;
 }
@@ -93,8 +94,9 @@ Value inspection_json(const Inspection& inspection) {
   Value adapters = Value::make_list();
   const auto& members = inspection.pool.adapters();
   for (size_t i = 0; i < members.size(); ++i)
-    adapters.list.push_back(
-        adapter_json(members[i], inspection.report != nullptr ? &inspection.report->adapters[i] : nullptr));
+    adapters.list.push_back(adapter_json(members[i],
+                                         inspection.report != nullptr ? &inspection.report->adapters[i] : nullptr,
+                                         i < inspection.searches.size() ? inspection.searches[i] : Value()));
   Value out = Value::make_map();
   out.set("adapters", std::move(adapters));
   out.set("pool", pool_json(inspection));

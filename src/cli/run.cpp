@@ -41,6 +41,12 @@ int exit_code(Blame blame) {
   return kFailed;
 }
 
+bool takes_signed(const std::string& option) {
+  for (const char* name : {"--weights", "--lower", "--upper", "--start"})
+    if (option == name) return true;
+  return false;
+}
+
 /// `--weights -0.5,1` is a value, not an option: it is joined to its option before parsing. Reversed, as CLI11 wants.
 /// @throws UsageError on `--option=`, which CLI11 would complete with the next argument.
 std::vector<std::string> arguments_of(int argc, const char* const* argv) {
@@ -51,7 +57,7 @@ std::vector<std::string> arguments_of(int argc, const char* const* argv) {
       throw UsageError(fmt::format("'{}' has no value", text));
     const bool negative =
         text.size() > 1 && text[0] == '-' && (std::isdigit(static_cast<unsigned char>(text[1])) != 0 || text[1] == '.');
-    if (negative && !out.empty() && out.back() == "--weights")
+    if (negative && !out.empty() && takes_signed(out.back()))
       out.back() += "=" + text;
     else
       out.push_back(text);
@@ -112,6 +118,7 @@ void build_program(CLI::App& root, Session& session) {
       "  weft merge zoo/reverse zoo/quote --method ties --weights 0.6,0.4 -o out/ties\n"
       "  weft compose recipes/ties.yaml -o out/ties\n"
       "  weft inspect out/ties\n"
+      "  weft search --base models/llama --pool zoo --examples few.jsonl --budget 40 -o out/found\n"
       "  weft eval --base models/llama --adapter out/ties --data test.jsonl\n\n"
       "Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 bad input file.");
   add_merge(root, session);
@@ -123,6 +130,7 @@ void build_program(CLI::App& root, Session& session) {
   add_generate(root, session);
   add_tokenize(root, session);
   add_train(root, session);
+  add_search(root, session);
 }
 
 /// The error first, then what the run had warned of. Returns `code`.
@@ -139,6 +147,9 @@ std::string out_of_memory_text(const CLI::App& root) {
   if (name == "eval" || name == "embed")
     return "out of memory; lower --batch-tokens, shorten the longest examples, or hold the weights with --dtype "
            "bfloat16";
+  if (name == "search")
+    return "out of memory; lower --population-tokens or --jobs, shorten the longest examples, or hold the base with "
+           "--base-dtype bfloat16";
   if (name == "train")
     return "out of memory; lower --batch (and raise --accumulate), or cut long examples with --max-tokens";
   if (name == "generate")

@@ -29,5 +29,6 @@ void add_embed(CLI::App& root, Session& session);
 void add_generate(CLI::App& root, Session& session);
 void add_tokenize(CLI::App& root, Session& session);
 void add_train(CLI::App& root, Session& session);
+void add_search(CLI::App& root, Session& session);
 
 }  // namespace weft::cli

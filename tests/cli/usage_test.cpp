@@ -23,7 +23,8 @@ std::string first_error(const std::vector<std::string>& arguments, int code) {
 }  // namespace
 
 TEST_CASE("cli/usage: help everywhere, with an example") {
-  for (const char* command : {"", "merge", "compose", "inspect", "methods", "eval", "embed", "generate", "tokenize"}) {
+  for (const char* command :
+       {"", "merge", "compose", "inspect", "methods", "eval", "embed", "generate", "tokenize", "train", "search"}) {
     CAPTURE(command);
     std::vector<std::string> arguments = {"--help"};
     if (*command != '\0') arguments.insert(arguments.begin(), command);
@@ -48,7 +49,7 @@ TEST_CASE("cli/usage: --version names all versions") {
 TEST_CASE("cli/usage: typing mistakes exit with 2 and the nearest word") {
   CHECK(first_error({}, 2) ==
         "weft: error: no command given; expected one of merge, compose, inspect, methods, eval, embed, generate, "
-        "tokenize, train (see weft --help)");
+        "tokenize, train, search (see weft --help)");
   CHECK(first_error({"mrege"}, 2) == "weft: error: unknown command 'mrege'; did you mean 'merge'?");
   CHECK(first_error({"merge", "a", "--weigths", "1"}, 2) ==
         "weft: error: unknown option '--weigths'; did you mean '--weights'?");

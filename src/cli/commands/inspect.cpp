@@ -67,7 +67,8 @@ void run_inspect(const InspectFlags& flags, Session& session) {
   const adapter::Pool pool = adapter::Pool::open(sources);
   std::optional<adapter::PoolReport> report;
   if (!flags.headers) report = adapter::inspect(pool, threads);
-  const Inspection inspection{pool, report ? &*report : nullptr, flags.modules || pool.size() == 1};
+  Inspection inspection{pool, report ? &*report : nullptr, flags.modules || pool.size() == 1};
+  read_searches(inspection);
   if (flags.json)
     print_json(session.out, inspection_json(inspection));
   else
@@ -93,10 +94,11 @@ void add_inspect(CLI::App& root, Session& session) {
   command->footer(
       "JSON: {adapters: [{name, path, base_model, format, type, variant, variants, parameters, dtype, norm,\n"
       "  modules: [{name, in, out, rank, scale, parameters, norm, effective_rank, singular_values}],\n"
-      "  full_tensors: [{name, shape}], refusal, needs_base, warnings}],\n"
+      "  full_tensors: [{name, shape}], refusal, needs_base, search, warnings}],\n"
       "  pool: {modules, common_modules, compatible, cosine, gram, overlap, shared}, warnings}\n"
       "  cosine, gram: of the deltas over all modules; overlap: of column spaces, mean over shared modules;\n"
-      "  shared: modules in common over modules in either; norms are Frobenius norms of deltas.\n"
+      "  shared: modules in common over modules in either; norms are Frobenius norms of deltas; search: of an adapter\n"
+      "  that weft search found, as weft search --help says.\n"
       "JSON of base models: {models: [{path, family, architecture, kind, parameters, bytes, dtype, vocabulary, width,\n"
       "  layers, heads, kv_heads, head_dim, feed_forward, positions, positions_end, labels, end_tokens, tokenizer,\n"
       "  modules: [{name, shape, dtype}], warnings}]}\n"
