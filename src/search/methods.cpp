@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
 #include "weft/core/value.h"
 
 namespace weft::search {
@@ -58,6 +62,13 @@ std::vector<Method> make_rows() {
   for (Method& method : rows) {
     method.gradients = method.name == "gradient";
     method.singles = method.name == "screened";
+    const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+      return std::find(names.begin(), names.end(), method.name) != names.end();
+    };
+    method.population = is_one_of({"screened", "cma_es", "active_cma_es", "sep_cma_es", "differential_evolution",
+                                   "particle_swarm", "random", "quasi_random"});
+    method.step = is_one_of({"auto", "screened", "cma_es", "active_cma_es", "sep_cma_es", "lorahub", "one_plus_one",
+                             "cobyla", "bobyqa", "nelder_mead", "sbplx"});
   }
   return rows;
 }

@@ -31,6 +31,8 @@ void check_start(double start, const std::string& name, const SpaceOptions& opti
                                name, start, options.lower, options.upper));
 }
 
+std::string block_and_kind(std::int64_t block, const std::string& kind) { return fmt::format("{} {}", block, kind); }
+
 }  // namespace
 
 Space::Space(std::vector<std::string> adapters, const std::vector<std::string>& modules, const SpaceOptions& options)
@@ -135,8 +137,10 @@ void Space::group_modules(const std::vector<std::string>& modules, const SpaceOp
     throw UsageError("weights by layer or kind need to know what modules there are, and there are none");
   if (granularity_ == Granularity::kLayerBlock) {
     group_by_layer(modules, options.layer_blocks);
-  } else {
+  } else if (granularity_ == Granularity::kKind) {
     group_by_kind(modules);
+  } else {
+    group_by_both(modules, options.layer_blocks);
   }
 }
 
@@ -168,8 +172,31 @@ void Space::group_by_kind(const std::vector<std::string>& modules) {
   }
 }
 
+void Space::group_by_both(const std::vector<std::string>& modules, std::int64_t blocks) {
+  group_by_layer(modules, blocks);
+  const std::vector<std::string> names = std::exchange(groups_, {});
+  const std::vector<std::int64_t> block_of_module = std::exchange(group_of_module_, {});
+  group_of_name_.clear();
+  for (size_t m = 0; m < modules.size(); ++m) {
+    const std::int64_t block = block_of_module[m];
+    const std::string kind = module_kind(modules[m]);
+    const auto next = static_cast<std::int64_t>(groups_.size());
+    const auto [it, fresh] = group_of_name_.try_emplace(block_and_kind(block, kind), next);
+    if (fresh) groups_.push_back(names[static_cast<size_t>(block)] + " " + kind);
+    group_of_module_.push_back(it->second);
+  }
+}
+
 std::int64_t Space::group_of(const std::string& module) const {
   if (granularity_ == Granularity::kAdapter) return 0;
+  if (granularity_ == Granularity::kBlockKind) {
+    const std::int64_t block = blocks_->of(module);
+    const auto known =
+        group_of_name_.find(block_and_kind(block < 0 ? blocks_->count() - 1 : block, module_kind(module)));
+    if (known != group_of_name_.end()) return known->second;
+    throw UsageError(fmt::format("module '{}' is of a kind that no searched module of its layers is of; known are {}",
+                                 module, fmt::join(groups_, ", ")));
+  }
   const bool by_kind = granularity_ == Granularity::kKind;
   const auto found = group_of_name_.find(by_kind ? module_kind(module) : module);
   if (found != group_of_name_.end()) return found->second;

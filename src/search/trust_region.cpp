@@ -24,29 +24,44 @@ Point times(const std::vector<double>& matrix, const Point& x) {
   return out;
 }
 
-/// Solves (matrix + shift I) s = -gradient by Cholesky; empty when that is not positive definite.
-Point solve_shifted(std::vector<double> matrix, double shift, const Point& gradient) {
-  const size_t n = gradient.size();
-  for (size_t j = 0; j < n; ++j) {
-    matrix[j * n + j] += shift;
-    for (size_t k = 0; k < j; ++k)
-      for (size_t i = j; i < n; ++i) matrix[i * n + j] -= matrix[i * n + k] * matrix[j * n + k];
-    const double pivot = matrix[j * n + j];
-    if (!(pivot > 1e-14)) return {};
-    const double root = std::sqrt(pivot);
-    for (size_t i = j; i < n; ++i) matrix[i * n + j] /= root;
-  }
-  Point x(n);
+/// The lower triangle of Cholesky's factor of a symmetric matrix, row by row, in place of it. False when the matrix is
+/// not positive definite.
+bool factorize(std::vector<double>& matrix, size_t n) {
   for (size_t i = 0; i < n; ++i) {
-    x[i] = -gradient[i];
-    for (size_t k = 0; k < i; ++k) x[i] -= matrix[i * n + k] * x[k];
-    x[i] /= matrix[i * n + i];
+    double* row = matrix.data() + i * n;
+    for (size_t j = 0; j <= i; ++j) {
+      const double* other = matrix.data() + j * n;
+      double sum = row[j];
+      for (size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
+      if (j < i) {
+        row[j] = sum / other[j];
+      } else {
+        if (!(sum > 1e-14)) return false;
+        row[i] = std::sqrt(sum);
+      }
+    }
   }
+  return true;
+}
+
+/// Solves L x = b.
+Point solve_lower(const std::vector<double>& factor, Point b) {
+  const size_t n = b.size();
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t k = 0; k < i; ++k) b[i] -= factor[i * n + k] * b[k];
+    b[i] /= factor[i * n + i];
+  }
+  return b;
+}
+
+/// Solves Lᵀ x = b.
+Point solve_upper(const std::vector<double>& factor, Point b) {
+  const size_t n = b.size();
   for (size_t i = n; i-- > 0;) {
-    for (size_t k = i + 1; k < n; ++k) x[i] -= matrix[k * n + i] * x[k];
-    x[i] /= matrix[i * n + i];
+    b[i] /= factor[i * n + i];
+    for (size_t k = 0; k < i; ++k) b[k] -= factor[i * n + k] * b[i];
   }
-  return x;
+  return b;
 }
 
 bool all_finite(const Point& point) {
@@ -55,25 +70,33 @@ bool all_finite(const Point& point) {
 
 }  // namespace
 
+// Newton's method on 1 / length - 1 / radius in the shift, which begins left of the root and stays there (Moré and
+// Sorensen 1983): a few factorizations.
 Point trust_region_step(const std::vector<double>& model, const Point& gradient, double radius) {
-  Point step = solve_shifted(model, 0.0, gradient);
-  if (!step.empty() && length(step) <= radius) return step;
-  // The length falls as the shift grows.
-  double low = 0, high = 1e-3 + length(gradient) / std::max(radius, 1e-300);
-  for (int i = 0; i < 60; ++i) {
-    step = solve_shifted(model, high, gradient);
-    if (!step.empty() && length(step) <= radius) break;
-    high *= 2;
+  constexpr int kMostFactorizations = 30;
+  constexpr double kNearEnough = 1.02;
+  const size_t n = gradient.size();
+  Point downhill(gradient);
+  for (double& x : downhill) x = -x;
+  double shift = 0;
+  Point step(n, 0.0);
+  for (int i = 0; i < kMostFactorizations; ++i) {
+    std::vector<double> factor = model;
+    for (size_t k = 0; k < n; ++k) factor[k * n + k] += shift;
+    if (!factorize(factor, n)) {
+      shift = std::max(2 * shift, 1e-6);
+      continue;
+    }
+    step = solve_upper(factor, solve_lower(factor, downhill));
+    const double size = length(step);
+    if (size <= radius * kNearEnough) break;
+    const Point image = solve_lower(factor, step);
+    shift += size * size / inner(image, image) * (size - radius) / radius;
   }
-  for (int i = 0; i < 50; ++i) {
-    const double middle = 0.5 * (low + high);
-    Point tried = solve_shifted(model, middle, gradient);
-    if (!tried.empty() && length(tried) <= radius)
-      high = middle, step = std::move(tried);
-    else
-      low = middle;
-  }
-  return step.empty() ? Point(gradient.size(), 0.0) : step;
+  const double size = length(step);
+  if (size > radius)
+    for (double& x : step) x *= radius / size;
+  return step;
 }
 
 TrustRegion::TrustRegion(Point lower, Point upper, Point start, double radius, double curvature)
@@ -142,11 +165,16 @@ void TrustRegion::update_model(const Point& step, const Point& change) {
 
 void TrustRegion::plan() {
   constexpr double kShortest = 1e-6;
-  // Coordinates at an edge that the gradient pushes outwards stay there.
+  // Coordinates at an edge that the gradient pushes outwards stay there, and the others do not count on their moving.
+  const size_t n = place_.size();
   Point reduced = gradient_;
-  for (size_t i = 0; i < reduced.size(); ++i)
-    if ((place_[i] <= lower_[i] && reduced[i] > 0) || (place_[i] >= upper_[i] && reduced[i] < 0)) reduced[i] = 0;
-  const Point step = trust_region_step(model_, reduced, radius_);
+  std::vector<double> model = model_;
+  for (size_t i = 0; i < n; ++i) {
+    if (!(place_[i] <= lower_[i] && reduced[i] > 0) && !(place_[i] >= upper_[i] && reduced[i] < 0)) continue;
+    reduced[i] = 0;
+    for (size_t j = 0; j < n; ++j) model[i * n + j] = model[j * n + i] = i == j ? 1.0 : 0.0;
+  }
+  const Point step = trust_region_step(model, reduced, radius_);
   next_ = place_;
   for (size_t i = 0; i < next_.size(); ++i) next_[i] = std::clamp(place_[i] + step[i], lower_[i], upper_[i]);
   Point moved(next_.size());

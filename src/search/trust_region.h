@@ -19,7 +19,7 @@ class TrustRegion {
 
   /// Where to evaluate next.
   const Point& next() const { return next_; }
-  /// What was found there. A score that is not finite halves the way.
+  /// What was found there. After one that is not finite a quarter of the way is tried.
   void learn(double score, const Point& gradient);
   /// The best point so far; empty before the first finite score.
   const Point& best() const { return place_; }

@@ -92,10 +92,12 @@ struct OptimizerOptions {
 /// A method of the table.
 struct Method {
   std::string name;
-  std::string doc;         ///< one line
-  std::string source;      ///< paper or library
-  bool gradients = false;  ///< it asks for gradients
-  bool singles = false;    ///< it needs Problem::singles
+  std::string doc;          ///< one line
+  std::string source;       ///< paper or library
+  bool gradients = false;   ///< it asks for gradients
+  bool population = false;  ///< OptimizerOptions::population is of it
+  bool step = false;        ///< OptimizerOptions::step is of it
+  bool singles = false;     ///< it needs Problem::singles
   std::unique_ptr<Optimizer> (*make)(const Problem& problem, const OptimizerOptions& options) = nullptr;
 };
 

@@ -20,12 +20,14 @@ enum class Granularity {
   kAdapter,     ///< one weight per adapter
   kLayerBlock,  ///< one per adapter and block of neighbouring layers (mergekit-evolve's layer_granularity)
   kKind,        ///< one per adapter and kind of module (`q_proj`, `down_proj`, …)
+  kBlockKind,   ///< one per adapter, block of layers and kind of module
 };
 
 /// What the weights may be.
 struct SpaceOptions {
   Granularity granularity = Granularity::kAdapter;
-  std::int64_t layer_blocks = 3;     ///< kLayerBlock: how many blocks, at least 1; at most as many as there are layers
+  std::int64_t layer_blocks =
+      3;  ///< kLayerBlock and kBlockKind: how many blocks, at least 1; at most as many as there are layers
   double lower = -1.5, upper = 1.5;  ///< of every weight (LoRAHub's box); equal bounds leave nothing to move
   double start = 0.0;                ///< of every weight that is searched; inside the bounds
   std::vector<std::pair<std::string, double>> starts;  ///< first weights of adapters by name
@@ -45,7 +47,7 @@ struct SpaceOptions {
  */
 class WEFT_API Space {
  public:
-  /// `modules`: names of what the adapters act on, needed for kLayerBlock and kKind only; a module outside of every
+  /// `modules`: names of what the adapters act on, needed unless there is one group; a module outside of every
   /// stack of layers joins the first block when it is named before the first module in a stack, the last block
   /// otherwise.
   /// @throws UsageError: no adapters or one named twice, an unknown name with the nearest one, a name given twice or
@@ -58,7 +60,7 @@ class WEFT_API Space {
   /// Coordinates of a point.
   size_t size() const { return lower_.size(); }
   size_t groups() const { return groups_.size(); }
-  /// `layers 0-3` (`block 1 of 4` where stacks differ in length), `q_proj`; `all`.
+  /// `layers 0-3` (`block 1 of 4` where stacks differ in length), `q_proj`, `layers 0-3 q_proj`; `all`.
   const std::vector<std::string>& group_names() const { return groups_; }
   /// Group of each module, in the order given; all 0 with one group.
   const std::vector<std::int64_t>& group_of_module() const { return group_of_module_; }
@@ -98,11 +100,12 @@ class WEFT_API Space {
   void group_modules(const std::vector<std::string>& modules, const SpaceOptions& options);
   void group_by_layer(const std::vector<std::string>& modules, std::int64_t blocks);
   void group_by_kind(const std::vector<std::string>& modules);
+  void group_by_both(const std::vector<std::string>& modules, std::int64_t blocks);
 
   std::vector<std::string> adapters_, groups_;
   std::vector<std::int64_t> group_of_module_;
-  std::map<std::string, std::int64_t, std::less<>> group_of_name_;  // of each module, or of each kind
-  std::shared_ptr<const LayerBlocks> blocks_;                       // kLayerBlock
+  std::map<std::string, std::int64_t, std::less<>> group_of_name_;  // of each module, kind, or block and kind
+  std::shared_ptr<const LayerBlocks> blocks_;                       // with blocks of layers
   Point lower_, upper_, start_;
   std::vector<std::int64_t> coordinate_;      // of each weight; -1: fixed
   std::vector<double> fixed_;                 // of each weight

@@ -132,7 +132,7 @@ class BaggedPaths : public Engine {
   void plan_parts(std::int64_t left) {
     stage_ = Stage::kPath;
     folds_ = std::min(box_.budget < kMedium ? 2 : box_.budget < kLarge ? 3 : 4, box_.folds);
-    if (folds_ >= 2 && box_.observations > 0) {
+    if (folds_ >= 2) {
       const double each = folds_ * Part{folds_, 0}.share() * static_cast<double>(box_.gradient_cost);
       const double afterwards = kShrinkSteps + 2 + folds_;
       part_steps_ = std::min(kPartSteps, static_cast<int>((static_cast<double>(left) - afterwards) / each));
