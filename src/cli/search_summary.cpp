@@ -14,6 +14,7 @@ namespace weft::cli {
 
 namespace {
 
+constexpr size_t kMostGroups = 6;    // columns; of more groups their mean, lowest and highest weight
 constexpr size_t kMostWeights = 20;  // rows; a large pool has weights near zero behind them
 
 /// A score as the metric's value: of metrics that are better when higher it is the negative.
@@ -73,15 +74,26 @@ void print_weights(const SearchSummary& summary, std::ostream& out) {
   std::vector<size_t> order(size.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return size[a] > size[b]; });
+  const bool wide = summary.groups.size() > kMostGroups;
   std::vector<std::string> titles = {"adapter"};
-  for (const std::string& group : summary.groups) titles.push_back(">" + group);
+  for (const std::string& group : wide ? std::vector<std::string>{"mean", "lowest", "highest"} : summary.groups)
+    titles.push_back(">" + group);
   Table table(titles);
   const size_t shown = std::min(kMostWeights, order.size());
   for (size_t k = 0; k < shown; ++k) {
+    std::vector<double> own;
+    for (const auto& weights : summary.weights) own.push_back(weights[order[k]]);
+    if (wide) {
+      const auto [low, high] = std::minmax_element(own.begin(), own.end());
+      own = {std::accumulate(own.begin(), own.end(), 0.0) / static_cast<double>(own.size()), *low, *high};
+    }
     std::vector<std::string> row = {summary.adapters[order[k]]};
-    for (const auto& weights : summary.weights) row.push_back(fmt::format("{:.3f}", weights[order[k]]));
+    for (const double weight : own) row.push_back(fmt::format("{:.3f}", weight));
     table.add(std::move(row));
   }
+  if (wide)
+    out << fmt::format("  weights over {} groups of modules, from {} to {} (all in weft.json)\n", summary.groups.size(),
+                       summary.groups.front(), summary.groups.back());
   out << table.text(2);
   if (shown < order.size())
     out << fmt::format("  and {} more, none above {:.3f}\n", order.size() - shown, size[order[shown]]);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "dist/group.h"
+#include "flow/search_check.h"
 #include "flow/search_compare.h"
 #include "flow/search_evaluator.h"
 #include "flow/search_fingerprint.h"
@@ -29,8 +30,9 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// `all but 2/4`, `only 2/4`; empty: all examples.
-std::string text_of(const search::Part& part) {
+/// `all but 2/4`, `only 2/4`, `dropped` by a race; empty: all examples.
+std::string text_of(const search::Part& part, const Answer& answer) {
+  if (answer.dropped) return "dropped";
   if (part.folds == 0) return {};
   return fmt::format("{} {}/{}", part.only ? "only" : "all but", part.fold + 1, part.folds);
 }
@@ -49,7 +51,7 @@ class SearchLoop {
         log_(log),
         penalty_(job.options, observations(setup)),
         problem_(make_problem()) {
-    if (group.rank() == 0) journal_.emplace(job.output.string() + ".journal", fingerprint_of(job, setup));
+    if (group.rank() == 0) journal_.emplace(journal_path(job.output), fingerprint_of(job, setup));
     learn_replay();
   }
 
@@ -63,7 +65,7 @@ class SearchLoop {
       optimizer->tell(outcomes);
       report.spent += question.cost(problem_);
       take(question, answers, report);
-      if (is_stopped_early(report)) break;
+      if (is_stopped_early()) break;
     }
     check_found(report);
     choose(optimizer->recommendation(), report);
@@ -107,13 +109,16 @@ class SearchLoop {
       const JournalEntry& entry = replay_[replayed_];
       if (entry.point != question.points[i] || entry.answer.gradient.empty() == question.gradients)
         throw InputError(
-            fmt::format("{}.journal: its evaluation {} is not what this search asks for; it was made by "
-                        "another version or on another machine. Delete it to begin anew",
-                        job_.output.string(), replayed_ + 1));
+            fmt::format("{}: its evaluation {} is not what this search asks for; it was made by another version or on "
+                        "another machine. Delete it to begin anew",
+                        journal_path(job_.output).string(), replayed_ + 1));
       out.push_back(entry.answer);
       ++report.resumed;
     }
-    if (out.size() == question.points.size()) return out;
+    if (out.size() == question.points.size()) {
+      if (!question.gradients && question.part.folds == 0) evaluator_.learn(question.points, out);
+      return out;
+    }
     // Chunks are always the same candidates, so a question that was answered in part is answered whole again.
     const size_t known = out.size();
     const std::vector<Answer> all = evaluator_.answer(question);
@@ -140,11 +145,14 @@ class SearchLoop {
       trial.score = answers[i].score;
       trial.total = penalty_.total(answers[i].score, trial.point);
       trial.held_out = answers[i].held_out;
-      trial.part = text_of(question.part);
+      trial.part = text_of(question.part, answers[i]);
       report.trials.push_back(std::move(trial));
       const size_t at = report.trials.size() - 1;
+      // Patience is not lost over parts of the examples, which have no held-out score.
+      if (question.part.folds == 0) ++judged_;
       if (!report.trials[at].part.empty()) continue;
-      if (!best_ || beats(judged(report.trials[at]), judged(report.trials[*best_]))) best_ = at;
+      if (!best_ || beats(judged(report.trials[at]), judged(report.trials[*best_])))
+        best_ = at, judged_at_best_ = judged_;
     }
     const auto spent = static_cast<std::int64_t>(std::lround(report.spent));
     if (best_) log_.progress("searching", spent, job_.options.budget, describe(report.trials[*best_]));
@@ -167,9 +175,9 @@ class SearchLoop {
                        fmt::join(parts, ", "));
   }
 
-  bool is_stopped_early(const SearchReport& report) const {
+  bool is_stopped_early() const {
     const auto patience = static_cast<size_t>(job_.options.patience);
-    return patience > 0 && best_ && report.trials.size() - 1 - *best_ >= patience;
+    return patience > 0 && best_ && judged_ - judged_at_best_ >= patience;
   }
 
   void check_found(const SearchReport& report) const {
@@ -206,6 +214,7 @@ class SearchLoop {
   std::vector<JournalEntry> replay_;
   size_t replayed_ = 0;
   std::optional<size_t> best_;
+  size_t judged_ = 0, judged_at_best_ = 0;  // evaluations of all examples: so far, and when the best one was made
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "nn/expert_data.h"
+
 namespace weft::flow {
 
 namespace {
@@ -83,13 +85,17 @@ void compare_rivals(const SearchJob& job, const SearchSetup& setup, Evaluator& e
   const size_t count = report.adapters.size();
   std::vector<Candidate> candidates;
   candidates.push_back({"base", eval::Weights(report.weights.size(), 0.0)});
-  candidates.push_back({"uniform", eval::Weights(report.weights.size(), 1.0 / static_cast<double>(count))});
+  // What replaces tensors of the base has no uniform merge.
+  const bool mergeable = count == 1 || setup.experts.data()->overrides.empty();
+  if (mergeable)
+    candidates.push_back({"uniform", eval::Weights(report.weights.size(), 1.0 / static_cast<double>(count))});
+  const size_t singles = candidates.size();
   for (Candidate& single : singles_of(job, setup, report)) candidates.push_back(std::move(single));
   std::vector<SearchRival> scored = score_all(candidates, setup, evaluator, report);
-  const size_t single = best_of(scored, 2);
+  const size_t single = best_of(scored, singles);
   std::vector<size_t> shown = {0};
   if (single < scored.size()) shown.push_back(single);
-  shown.push_back(1);
+  if (mergeable) shown.push_back(1);
   size_t better = scored.size();
   const SearchTrial& found = report.trials[report.found];
   const double own = found.held_out.value_or(found.score);

@@ -48,13 +48,24 @@ std::vector<Answer> Evaluator::answer(const search::Question& question) {
   std::vector<eval::Weights> candidates;
   for (const search::Point& point : question.points) candidates.push_back(setup_.space.weights(point));
   const std::vector<size_t> part = indices_of(question.part);
-  if (!question.gradients && part.empty()) return score(candidates);
+  if (!question.gradients && part.empty()) {
+    std::vector<Answer> out = score(candidates, true);
+    choose_leader(candidates, out);
+    return out;
+  }
   std::vector<Answer> out = question.gradients ? slopes(question.points, part) : partial_scores(candidates, part);
   if (part.empty()) hold_out(candidates, out);
   return out;
 }
 
-std::vector<Answer> Evaluator::score(const std::vector<eval::Weights>& candidates) {
+void Evaluator::learn(const std::vector<search::Point>& points, const std::vector<Answer>& answers) {
+  if (first_.empty()) return;
+  std::vector<eval::Weights> candidates;
+  for (const search::Point& point : points) candidates.push_back(setup_.space.weights(point));
+  choose_leader(candidates, answers);
+}
+
+std::vector<Answer> Evaluator::score(const std::vector<eval::Weights>& candidates, bool racing) {
   const size_t chunks = (candidates.size() + chunk_ - 1) / chunk_;
   const auto ranks = static_cast<size_t>(group_.size()), rank = static_cast<size_t>(group_.rank());
   std::vector<std::vector<Answer>> done(chunks);
@@ -64,10 +75,10 @@ std::vector<Answer> Evaluator::score(const std::vector<eval::Weights>& candidate
     const size_t at = mine[static_cast<size_t>(i)];
     const auto begin = candidates.begin() + static_cast<std::ptrdiff_t>(at * chunk_);
     const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(std::min(candidates.size(), (at + 1) * chunk_));
-    done[at] = score_chunk({begin, end});
+    done[at] = score_chunk({begin, end}, racing);
   };
   const auto all_mine = [&] {
-    if (job_.options.jobs > 1)
+    if (job_.options.jobs > 1 && job_.custom == nullptr)
       parallel_for(static_cast<std::int64_t>(mine.size()), static_cast<int>(job_.options.jobs), work);
     else
       for (size_t i = 0; i < mine.size(); ++i) work(static_cast<std::int64_t>(i));
@@ -94,11 +105,10 @@ std::vector<Answer> Evaluator::score(const std::vector<eval::Weights>& candidate
   std::vector<Answer> out;
   for (auto& answers : done)
     for (Answer& answer : answers) out.push_back(std::move(answer));
-  learn(candidates, out);
   return out;
 }
 
-std::vector<Answer> Evaluator::score_chunk(const std::vector<eval::Weights>& chunk) {
+std::vector<Answer> Evaluator::score_chunk(const std::vector<eval::Weights>& chunk, bool racing) {
   std::vector<Answer> out;
   if (job_.custom != nullptr) {
     for (const eval::Weights& weights : chunk) {
@@ -108,7 +118,7 @@ std::vector<Answer> Evaluator::score_chunk(const std::vector<eval::Weights>& chu
     }
     return out;
   }
-  if (!first_.empty() && !leader_.empty()) return race_chunk(chunk);
+  if (racing && !leader_.empty()) return race_chunk(chunk);
   for (const eval::Candidate& candidate : setup_.fit->evaluate(chunk)) {
     Answer answer;
     answer.score = candidate.score;
@@ -138,7 +148,7 @@ std::vector<Answer> Evaluator::race_chunk(const std::vector<eval::Weights>& chun
     const double mean = sum / n, variance = std::max(0.0, squares / n - mean * mean);
     const bool hopeless = !std::isfinite(heats[c].score) || (n > 1 && mean > 2.0 * std::sqrt(variance / (n - 1)));
     if (hopeless)
-      out[c].score = heats[c].score + behind;
+      out[c].score = heats[c].score + behind, out[c].dropped = true;
     else
       running.push_back(c);
   }
@@ -204,11 +214,13 @@ void Evaluator::hold_out(const std::vector<eval::Weights>& chunk, std::vector<An
 }
 
 // The leader of a race changes between questions only, so that it does not depend on who finishes first.
-void Evaluator::learn(const std::vector<eval::Weights>& candidates, const std::vector<Answer>& answers) {
+void Evaluator::choose_leader(const std::vector<eval::Weights>& candidates, const std::vector<Answer>& answers) {
   if (first_.empty()) return;
   size_t best = answers.size();
   for (size_t i = 0; i < answers.size(); ++i)
-    if (std::isfinite(answers[i].score) && (best == answers.size() || answers[i].score < answers[best].score)) best = i;
+    if (!answers[i].dropped && std::isfinite(answers[i].score) &&
+        (best == answers.size() || answers[i].score < answers[best].score))
+      best = i;
   if (best == answers.size() || (!leader_.empty() && answers[best].score >= leader_score_)) return;
   eval::Candidate again = std::move(setup_.fit->evaluate({candidates[best]}).front());
   leader_ = std::move(again.examples);

@@ -20,18 +20,21 @@ class Evaluator {
 
   /// One answer per point, the same on every rank.
   std::vector<Answer> answer(const search::Question& question);
-  /// The same for weights [groups · adapters].
-  std::vector<Answer> score(const std::vector<eval::Weights>& candidates);
+  /// Scores of weights [groups · adapters] on all examples, without a race.
+  std::vector<Answer> score(const std::vector<eval::Weights>& candidates) { return score(candidates, false); }
+  /// Takes note of answers that another process has made, as if they had been made here.
+  void learn(const std::vector<search::Point>& points, const std::vector<Answer>& answers);
 
  private:
-  std::vector<Answer> score_chunk(const std::vector<eval::Weights>& chunk);
+  std::vector<Answer> score(const std::vector<eval::Weights>& candidates, bool racing);
+  std::vector<Answer> score_chunk(const std::vector<eval::Weights>& chunk, bool racing);
   std::vector<Answer> race_chunk(const std::vector<eval::Weights>& chunk);
   std::vector<Answer> slopes(const std::vector<search::Point>& points, const std::vector<size_t>& part) const;
   std::vector<Answer> partial_scores(const std::vector<eval::Weights>& candidates,
                                      const std::vector<size_t>& part) const;
   std::vector<size_t> indices_of(const search::Part& part) const;
   void hold_out(const std::vector<eval::Weights>& chunk, std::vector<Answer>& answers) const;
-  void learn(const std::vector<eval::Weights>& candidates, const std::vector<Answer>& answers);
+  void choose_leader(const std::vector<eval::Weights>& candidates, const std::vector<Answer>& answers);
 
   const SearchJob& job_;
   const SearchSetup& setup_;

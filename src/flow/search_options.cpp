@@ -100,20 +100,20 @@ std::vector<SearchOption> method_options() {
 void add_space_options(std::vector<SearchOption>& out) {
   out.push_back(choice_with_names(
       choice_field(
-          "granularity", {"auto", "adapter", "layer_block", "kind"}, "auto",
-          "weights per adapter, per adapter and block of layers, or per adapter and kind of module; auto: blocks "
-          "where method auto follows gradients, else adapters"),
+          "granularity", {"auto", "adapter", "layer_block", "kind", "block_kind"}, "auto",
+          "weights per adapter, or also per block of layers, per kind of module, or per both; auto: both where "
+          "method auto follows gradients, else adapters"),
       [](SearchOptions& to, const Value& value, const Field& f) {
         const int choice = choice_of(f, value);
         to.granularity.reset();
         if (choice > 0) to.granularity = static_cast<search::Granularity>(choice - 1);
       },
       [](const SearchOptions& from) {
-        static constexpr const char* kNames[] = {"adapter", "layer_block", "kind"};
+        static constexpr const char* kNames[] = {"adapter", "layer_block", "kind", "block_kind"};
         return Value::text(from.granularity ? kNames[static_cast<int>(*from.granularity)] : "auto");
       }));
   out.push_back(count_search_option(
-      count_field("layer_blocks", "3", 1, 1e4, "blocks of granularity layer_block"),
+      count_field("layer_blocks", "3", 1, 1e4, "blocks of granularity layer_block and block_kind"),
       [](SearchOptions & o) -> auto& { return o.space.layer_blocks; }));
   out.push_back(number_search_option(
       number_field("lower", "-1.5", -kWidestWeight, kWidestWeight, "smallest weight"),
@@ -128,6 +128,7 @@ void add_space_options(std::vector<SearchOption>& out) {
                      to.space.starts.clear();
                    } else {
                      to.space.starts = named_numbers(f, value);
+                     to.space.start = 0.0;
                    }
                  },
                  [](const SearchOptions& from) {

@@ -117,6 +117,7 @@ std::vector<adapter::Pool::Source> pool_folder(const std::filesystem::path& fold
   std::vector<std::string> names;
   for (const auto& entry : entries) {
     std::error_code ignored;
+    if (entry.path().filename().string().front() == '.') continue;  // what a run that was killed has left
     if (entry.is_directory(ignored) && std::filesystem::exists(entry.path() / "adapter_config.json", ignored))
       names.push_back(entry.path().filename().string());
   }

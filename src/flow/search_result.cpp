@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "core/staged.h"
 #include "flow/facts.h"
 #include "flow/output_check.h"
 #include "flow/search_values.h"
@@ -108,6 +109,7 @@ void check_search_output(const SearchJob& job) {
   compose.output = job.output;
   compose.force = job.force;
   check_output(compose);
+  const StagedFolder probe(job.output, job.force);  // what writing would refuse in the end, it refuses now
 }
 
 Value search_record(const SearchJob& job, const SearchReport& report) {

@@ -15,16 +15,6 @@
 
 namespace weft::flow {
 
-/// @throws UsageError: what a job lacks, and options that contradict each other or would be ignored.
-void check_search(const SearchJob& job);
-
-/// Examples to search on, and those to choose by.
-struct SearchExamples {
-  std::optional<data::Examples> fit, held_out;
-};
-/// Reads and splits them; `held_out` keeps every label of the search part. Nothing with a custom objective.
-SearchExamples read_search_examples(const SearchJob& job);
-
 /// Everything that is opened once.
 struct SearchSetup {
   model::BaseModel model;

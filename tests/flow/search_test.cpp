@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "io/json.h"
 #include "support/error_text.h"
@@ -104,7 +106,7 @@ TEST_CASE("flow/search: finds the pair that an unseen task is made of") {
 TEST_CASE("flow/search: every rule and granularity is written as it was scored") {
   for (const bool factors : {false, true})
     for (const auto granularity : {weft::search::Granularity::kAdapter, weft::search::Granularity::kLayerBlock,
-                                   weft::search::Granularity::kKind}) {
+                                   weft::search::Granularity::kKind, weft::search::Granularity::kBlockKind}) {
       const TempDir dir;
       SearchJob job = zoo_search("last_is", dir / "out");
       job.options.method = "random";
@@ -115,7 +117,8 @@ TEST_CASE("flow/search: every rule and granularity is written as it was scored")
       const SearchReport report = weft::flow::search(job);
       CHECK(report.groups.size() == (granularity == weft::search::Granularity::kAdapter      ? 1
                                      : granularity == weft::search::Granularity::kLayerBlock ? 2
-                                                                                             : 7));
+                                     : granularity == weft::search::Granularity::kKind       ? 7
+                                                                                             : 14));
       CHECK(std::fabs(evaluated_loss(job, dir / "out") - report.score) < 1e-3 * std::max(1.0, report.score));
     }
 }
@@ -302,4 +305,30 @@ TEST_CASE("flow/search: a recipe becomes a job and back") {
   CHECK(mentions(said("search: {metric: acuracy}\n"), {"accuracy"}));
   CHECK(mentions(said("search: {tied: [[a]]}\n"), {"tied"}));
   CHECK(mentions(said("search: {}\noutput: {rank: 0}\n"), {"rank"}));
+}
+
+TEST_CASE("flow/search: a large pool is narrowed to what the examples ask for") {
+  const TempDir dir;
+  SearchJob job = zoo_search("drop_json", dir / "out");
+  const std::vector<weft::adapter::Pool::Source> thirteen = job.runtime.adapters;
+  // Sixty-five more of the same, of which none helps here.
+  for (int copy = 0; copy < 13; ++copy)
+    for (const char* name : {"sort", "swap", "dash", "is", "first"})
+      job.runtime.adapters.push_back({thirteen[0].path.parent_path() / name, name + std::to_string(copy)});
+  job.options.preselect = 6;
+  job.options.budget = 60;
+  for (const auto by : {weft::flow::Preselect::kGradient, weft::flow::Preselect::kAlone}) {
+    CAPTURE(static_cast<int>(by));
+    job.options.preselect_by = by;
+    job.force = true;
+    const SearchReport report = weft::flow::search(job);
+    CHECK(report.adapters.size() == 6);
+    CHECK(std::count(report.adapters.begin(), report.adapters.end(), "json") == 1);
+  }
+  job.options.preselect = 0;
+  job.options.preselect_by = weft::flow::Preselect::kGradient;
+  CHECK(weft::flow::search(job).adapters.size() == 64);
+  job.options.preselect = 5;
+  job.options.preselect_by = weft::flow::Preselect::kSimilarity;
+  CHECK(mentions(error_text<UsageError>([&] { weft::flow::search(job); }), {"samples"}));
 }

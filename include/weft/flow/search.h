@@ -36,7 +36,8 @@ struct SearchOptions {
   std::int64_t budget = 200;    ///< evaluations; one is a pass over the examples, a gradient counts as three
   std::uint64_t seed = 0;
   nn::Rule rule = nn::Rule::kDelta;
-  /// Not set: layer blocks where `auto` follows gradients, which find their way among more weights, else adapters.
+  /// Not set: blocks of layers and kinds where `auto` follows gradients, which find their way among many weights, else
+  /// adapters.
   std::optional<search::Granularity> granularity;
   search::SpaceOptions space = {};  ///< its granularity is not read
   search::OptimizerOptions optimizer = {};
@@ -56,8 +57,10 @@ struct SearchOptions {
   std::int64_t shots = 0;          ///< examples drawn from the file by the seed (of labelled texts per label); 0: all
   double validation = 0.0;         ///< share of the examples that is held out to choose among candidates by, in [0, 1)
   std::filesystem::path held_out;  ///< or a file of its own
-  std::int64_t patience = 0;       ///< stop after so many evaluations without a better held-out score; 0: never
-  std::int64_t preselect = 0;      ///< how many adapters to keep; 0: 64 of a larger pool, all of a smaller one
+  std::int64_t patience = 0;       ///< stop after so many held-out scores without a better one; 0: never
+  /// How many adapters to keep, besides those named by `fixed`, `tied` and `start`; 0: 64 of a larger pool, all of a
+  /// smaller one.
+  std::int64_t preselect = 0;
   Preselect preselect_by = Preselect::kGradient;
   std::filesystem::path samples;  ///< kSimilarity: a folder with NAME.jsonl, sample texts of each adapter
   std::filesystem::path encoder;  ///< kSimilarity: the model that embeds texts; empty: the base itself
@@ -102,7 +105,8 @@ struct SearchTrial {
   double score = 0.0;              ///< of the examples searched on, regularisers apart; NaN: not finite
   double total = 0.0;              ///< what was minimised
   std::optional<double> held_out;  ///< score on the held-out examples
-  std::string part = {};           ///< which examples: `all but 2/4`, `only 2/4` of their folds; empty: all
+  /// Which examples: `all but 2/4`, `only 2/4` of their folds, `dropped` in a race after some; empty: all.
+  std::string part = {};
 };
 
 /// A composition that the result is compared with.

@@ -177,7 +177,7 @@ constexpr const char* kSearchHelp =
     "rule,\n"
     "  metric, budget, spent, seed, examples, examples_sha256, chosen, score, weights: {ADAPTER: w} or\n"
     "  {GROUP: {ADAPTER: w}}, comparison: [{name, score, held_out}], groups, options,\n"
-    "  history: [{phase, point, score, total, held_out}]}\n"
+    "  history: [{phase, point, score, total, held_out, part}]}\n"
     "  scores: lower is better, of accuracy and the like the negative; total: with what --l1 and its like add; null: "
     "not\n"
     "  finite.\n\n"
