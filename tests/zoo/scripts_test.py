@@ -1,4 +1,4 @@
-"""Tests tools/zoo/real and tools/zoo/make --check, with a program that only looks like weft. Standard library only."""
+"""Tests tools/zoo/real, leave_out and make --check, with a program that only looks like weft. Standard library only."""
 
 import json
 import os
@@ -19,6 +19,12 @@ given = sys.argv[1:]
 value = lambda name: given[given.index(name) + 1]
 with open({log!r}, "a") as file:
     file.write(json.dumps(given) + "\\n")
+if given[0] == "search":
+    output = pathlib.Path(value("-o"))
+    output.mkdir(parents=True)
+    shots = len(pathlib.Path(value("--examples")).read_text().splitlines())
+    print(json.dumps({{"output": str(output), "seconds": 0.5, "shots": shots}}))
+    sys.exit(0)
 if "/broken/" in value("--data"):
     sys.exit("Error: " + value("--data") + ":1: unknown label")
 if given[0] == "train":
@@ -31,7 +37,7 @@ else:
 """
 
 
-class Real(unittest.TestCase):
+class SetsAndProgram(unittest.TestCase):
     def setUp(self):
         self.place = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.place)
@@ -53,6 +59,7 @@ class Real(unittest.TestCase):
             if lines is not None:
                 (folder / f"{split}.jsonl").write_text(lines)
 
+class Real(SetsAndProgram):
     def run_real(self, *more):
         self.log.write_text("")
         command = [sys.executable, TOOLS / "real", "--base", self.base, "--data", self.data, "-o", self.pool, *more]
@@ -145,6 +152,47 @@ class Real(unittest.TestCase):
         self.refused(2, "--jobs is 0", "--jobs", "0")
         self.weft.unlink()
         self.refused(3, "there is no program")
+
+
+class LeaveOut(SetsAndProgram):
+    def setUp(self):
+        super().setUp()
+        for name in ("one", "two", "three"):
+            self.add_set(name)
+            rows = [json.dumps({"text": f"t{i}", "label": "yes" if i % 2 else "no"}) for i in range(40)]
+            (self.data / name / "validation.jsonl").write_text("\n".join(rows) + "\n")
+            (self.pool / name).mkdir(parents=True)
+            (self.pool / name / "adapter_config.json").write_text('{"r": 8}')
+
+    def run_leave_out(self, *more):
+        self.log.write_text("")
+        command = [sys.executable, TOOLS / "leave_out", "--base", self.base, "--data", self.data, "--pool", self.pool]
+        command += ["-o", self.place / "out", "--jobs", "1", *more]
+        return subprocess.run(command, env={**os.environ, "WEFT": str(self.weft)}, capture_output=True, text=True)
+
+    def calls(self):
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def test_leaves_the_set_itself_out_and_measures_every_method(self):
+        done = self.run_leave_out("--draws", "2", "--sets", "two")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        searches = [call for call in self.calls() if call[0] == "search"]
+        self.assertEqual(len(searches), 2 * 3)
+        for call in searches:
+            pool = [Path(call[i + 1]).name for i, part in enumerate(call) if part == "--adapter"]
+            self.assertEqual(pool, ["one", "three"])
+        self.assertEqual(sum("--lorahub" in call for call in searches), 2)
+        row = json.loads((self.place / "out" / "report.json").read_text())["results"]["two"]["0"]
+        self.assertEqual(set(row) >= {"zero_shot", "scaled", "single", "lorahub", "search_200", "afterwards"}, True)
+        self.assertIn("| two |", done.stdout)
+        self.run_leave_out("--draws", "2", "--sets", "two")
+        self.assertEqual(self.calls(), [])
+
+    def test_says_what_is_missing(self):
+        shutil.rmtree(self.pool / "three")
+        done = self.run_leave_out()
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("no adapter three", done.stderr)
 
 
 class Check(unittest.TestCase):
