@@ -129,7 +129,9 @@ Value search_record(const SearchJob& job, const SearchReport& report) {
   out.set("weights", weights_record(report));
   out.set("comparison", rivals_record(report));
   if (report.groups.size() > 1) out.set("groups", names_of(report.groups));
-  Value recipe = to_recipe(job);
+  SearchJob shared_alike = job;
+  shared_alike.options.jobs = 1;  // how the work is shared out changes nothing
+  const Value recipe = to_recipe(shared_alike);
   out.set("options", *recipe.find("search"));
   out.set("history", history_record(report));
   return out;
