@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/field_makers.h"
 #include "text/label_text.h"
 
 namespace weft::train {
@@ -16,13 +17,6 @@ constexpr double kEndless = 1e300;
 constexpr double kMostScale = 1e30;  // what is computed with it is float32
 constexpr double kMostCount = 1e9;
 
-Field number_field(std::string name, std::string fallback, double low, double high, std::string doc) {
-  Field out;
-  out.name = std::move(name), out.fallback = std::move(fallback), out.doc = std::move(doc);
-  out.low = low, out.high = high;
-  return out;
-}
-
 Field above_zero(std::string name, std::string fallback, double high, std::string doc) {
   Field out = number_field(std::move(name), std::move(fallback), 0.0, high, std::move(doc));
   out.low_open = true;
@@ -30,28 +24,7 @@ Field above_zero(std::string name, std::string fallback, double high, std::strin
 }
 
 Field count_field(std::string name, std::string fallback, double low, std::string doc) {
-  Field out = number_field(std::move(name), std::move(fallback), low, kMostCount, std::move(doc));
-  out.type = Field::Type::kInteger;
-  return out;
-}
-
-Field flag_field(std::string name, std::string fallback, std::string doc) {
-  Field out = number_field(std::move(name), std::move(fallback), 0, 0, std::move(doc));
-  out.type = Field::Type::kBoolean;
-  return out;
-}
-
-Field choice_field(std::string name, std::vector<std::string> choices, std::string fallback, std::string doc) {
-  Field out = flag_field(std::move(name), std::move(fallback), std::move(doc));
-  out.type = Field::Type::kChoice;
-  out.choices = std::move(choices);
-  return out;
-}
-
-Field text_field(std::string name, std::string fallback, std::string doc) {
-  Field out = flag_field(std::move(name), std::move(fallback), std::move(doc));
-  out.type = Field::Type::kText;
-  return out;
+  return weft::count_field(std::move(name), std::move(fallback), low, kMostCount, std::move(doc));
 }
 
 // Every `at` is a lambda without captures that gives the member; its type is all that has to be kept.
