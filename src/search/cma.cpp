@@ -242,4 +242,12 @@ bool CmaEngine::converged(const std::vector<double>& scores) {
   return !(*high - *low > kFlat * std::abs(*high));
 }
 
+CmaStart cma_start(CmaKind kind, const Problem& box, const OptimizerOptions& options, const char* method) {
+  CmaStart start;
+  start.kind = kind;
+  if (options.step > 0) start.sigma = options.step;
+  if (options.population > 0) start.population = population_of(options, box, 0, 2, method);
+  return start;
+}
+
 }  // namespace weft::search

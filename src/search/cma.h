@@ -24,6 +24,9 @@ struct CmaStart {
   bool start_known = false;     ///< the start needs no evaluation of its own
 };
 
+/// What the user asked for, for the method of this name. @throws UsageError.
+CmaStart cma_start(CmaKind kind, const Problem& box, const OptimizerOptions& options, const char* method);
+
 /**
  * CMA-ES as in Hansen's tutorial (arXiv 1604.00772), in coordinates that make the box one wide. Points that leave the
  * box are clipped at its edges, and it is the clipped point that is learned from, so that the mean stays inside.

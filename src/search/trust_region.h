@@ -9,8 +9,8 @@ namespace weft::search {
 /**
  * Minimises a smooth function by its gradients: a quadratic model with a BFGS matrix (damped as Powell 1978 does, so
  * that it stays positive definite) is minimised within a trust region, whose radius follows how well the model
- * foretells (Nocedal and Wright, Numerical Optimization, 2nd ed., chapters 4 and 18.3). One evaluation a step, none for
- * line searches: on functions of a dozen smooth coordinates it needs a third of the gradients that Adam needs.
+ * foretells (Nocedal and Wright, Numerical Optimization, 2nd ed., chapters 4 and 18.3). One evaluation a step,
+ * none for line searches.
  */
 class TrustRegion {
  public:

@@ -6,11 +6,7 @@ namespace weft::search {
 
 std::unique_ptr<Engine> make_active_cma_es(const Problem& box, const OptimizerOptions& options) {
   check_square(box, "active_cma_es");
-  CmaStart start;
-  start.kind = CmaKind::kActive;
-  if (options.step > 0) start.sigma = options.step;
-  if (options.population > 0) start.population = population_of(options, box, 0, 2, "active_cma_es");
-  return std::make_unique<CmaEngine>(box, start);
+  return std::make_unique<CmaEngine>(box, cma_start(CmaKind::kActive, box, options, "active_cma_es"));
 }
 
 }  // namespace weft::search

@@ -6,11 +6,7 @@
 namespace weft::search {
 
 std::unique_ptr<Engine> make_sep_cma_es(const Problem& box, const OptimizerOptions& options) {
-  CmaStart start;
-  start.kind = CmaKind::kSeparable;
-  if (options.step > 0) start.sigma = options.step;
-  if (options.population > 0) start.population = population_of(options, box, 0, 2, "sep_cma_es");
-  return std::make_unique<CmaEngine>(box, start);
+  return std::make_unique<CmaEngine>(box, cma_start(CmaKind::kSeparable, box, options, "sep_cma_es"));
 }
 
 }  // namespace weft::search
