@@ -47,21 +47,7 @@ SearchJob quick_search(const fs::path& output, std::int64_t budget = 12) {
   return job;
 }
 
-class HostileStop : public weft::Log {
- public:
-  explicit HostileStop(std::int64_t after) : after_(after) {}
-  void progress(std::string_view what, std::int64_t done, std::int64_t, std::string_view) override {
-    if (what == "searching" && done >= after_) throw std::runtime_error("stopped");
-  }
-
- private:
-  std::int64_t after_;
-};
-
-void stop_after(const SearchJob& job, std::int64_t evaluations) {
-  HostileStop log(evaluations);
-  CHECK_THROWS_AS(weft::flow::search(job, log), std::runtime_error);
-}
+void stop_after(const SearchJob& job, std::int64_t evaluations) { REQUIRE(weft::test::is_stopped(job, evaluations)); }
 
 bool same_result(const fs::path& a, const fs::path& b) {
   return file_text(a / "adapter_model.safetensors") == file_text(b / "adapter_model.safetensors") &&
@@ -195,7 +181,7 @@ TEST_CASE("flow/search_hostile: an output that cannot be written is refused befo
   job.force = true;
   write_text(dir / "out" / "diary.txt", "not an adapter");
   stop_after(quick_search(dir / "elsewhere"), 4);  // a search that begins is heard of
-  HostileStop log(0);
+  weft::test::StoppingLog log(0);
   CHECK(says(error_text<UsageError>([&] { weft::flow::search(job, log); }), "refusing to delete"));
   CHECK(file_text(dir / "out" / "diary.txt") == "not an adapter");
 }

@@ -27,6 +27,7 @@ using weft::flow::SearchJob;
 using weft::flow::SearchReport;
 using weft::test::error_text;
 using weft::test::file_text;
+using weft::test::is_stopped;
 using weft::test::says;
 using weft::test::TempDir;
 using weft::test::zoo_search;
@@ -55,31 +56,6 @@ double rival(const SearchReport& report, const std::string& name) {
   for (const auto& entry : report.rivals)
     if (entry.name.rfind(name, 0) == 0) return entry.score;
   return std::nan("");
-}
-
-struct Stopped {};
-
-/// Ends a search from outside after so many evaluations, as a crash would.
-class StoppingLog : public weft::Log {
- public:
-  explicit StoppingLog(std::int64_t after) : after_(after) {}
-  void progress(std::string_view what, std::int64_t done, std::int64_t, std::string_view) override {
-    if (what == "searching" && done >= after_) throw Stopped();
-  }
-
- private:
-  std::int64_t after_;
-};
-
-/// Runs into a stop. True if it came to that.
-bool is_stopped(const SearchJob& job, std::int64_t after) {
-  StoppingLog log(after);
-  try {
-    weft::flow::search(job, log);
-  } catch (const Stopped&) {
-    return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -208,6 +184,9 @@ TEST_CASE("flow/search: races find what whole evaluations find, in fewer of them
   job.options.race = 0.5;
   const SearchReport raced = weft::flow::search(job);
   CHECK(raced.score < whole.score + 0.1);
+  const auto is_dropped = [](const weft::flow::SearchTrial& trial) { return trial.part == "dropped"; };
+  CHECK(std::any_of(raced.trials.begin(), raced.trials.end(), is_dropped));
+  CHECK(std::none_of(whole.trials.begin(), whole.trials.end(), is_dropped));
 }
 
 TEST_CASE("flow/search: a function of the user's own is minimised") {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
-#include <vector>
+#include <string_view>
 
+#include "weft/core/log.h"
 #include "weft/flow/search.h"
 
 namespace weft::test {
@@ -21,6 +23,32 @@ inline flow::SearchJob zoo_search(const std::string& task, const std::filesystem
   job.output = output;
   job.dtype = "float32";
   return job;
+}
+
+/// What StoppingLog throws; no error of the library.
+struct SearchStopped {};
+
+/// Ends a search from outside after so many evaluations, as a crash would.
+class StoppingLog : public Log {
+ public:
+  explicit StoppingLog(std::int64_t after) : after_(after) {}
+  void progress(std::string_view what, std::int64_t done, std::int64_t, std::string_view) override {
+    if (what == "searching" && done >= after_) throw SearchStopped();
+  }
+
+ private:
+  std::int64_t after_;
+};
+
+/// Runs into a stop. True if it came to that.
+inline bool is_stopped(const flow::SearchJob& job, std::int64_t after) {
+  StoppingLog log(after);
+  try {
+    flow::search(job, log);
+  } catch (const SearchStopped&) {
+    return true;
+  }
+  return false;
 }
 
 }  // namespace weft::test
